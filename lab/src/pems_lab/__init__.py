@@ -1,0 +1,1 @@
+"""The laboratory: lockstep runs of all services in one process."""

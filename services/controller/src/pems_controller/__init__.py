@@ -1,0 +1,1 @@
+"""Doing it: modes, safety limits and devices over MQTT."""

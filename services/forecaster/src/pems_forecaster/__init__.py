@@ -1,0 +1,1 @@
+"""What will be: bands of PV, load and prices, room models and their registry."""

@@ -1,0 +1,1 @@
+"""The simulated house: physics and devices that speak MQTT and UDP."""

@@ -1,0 +1,1 @@
+"""Data coming in: devices, prices and weather, checked, stored, published and served."""

@@ -1,0 +1,1 @@
+"""Telling: the web page, key figures, alerts and overrides."""

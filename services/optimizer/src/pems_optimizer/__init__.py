@@ -1,0 +1,1 @@
+"""What to do: the planner decides when to plan, Celery workers solve."""
