@@ -160,7 +160,7 @@ class SystemClock:
 
     async def sleep_until(self, at: datetime) -> None:
         """Wait until house time has reached `at`."""
-        while (left_s := (at - self.now()).total_seconds()) > 0:
+        while (left_s := (at - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - a clock, not an event
             await asyncio.sleep(min(left_s / self._speed, 3600.0))
 
     async def wait_for(self, awaitable: Awaitable[T], wall_s: float) -> T:

@@ -90,7 +90,9 @@ class Battery(Section):
     power_max_w: float = Field(default=5_300, gt=0)
     device_scale_w: float = Field(default=9_800, gt=0, description="power that the device calls 100 %")
     round_trip_efficiency: float = Field(default=0.85, gt=0.3, le=1)
-    dispatch_min_w: float = Field(default=2_450, ge=0, description="least useful power when told to charge or discharge")
+    dispatch_min_w: float = Field(
+        default=2_450, ge=0, description="least useful power when told to charge or discharge"
+    )
     wear_czk_kwh: float = Field(default=1.0, ge=0, description="per kWh taken out")
     registers_per_day_max: int = Field(default=60, ge=4)
 
@@ -230,7 +232,9 @@ class Optimization(Section):
     plan_min_off_minutes: int = Field(default=30, ge=15, le=120)
     starts_per_48h_max: int = Field(default=24, ge=4)
     switching_czk: float = Field(default=0.05, ge=0, description="per relay start")
-    self_consumption_czk_kwh: float = Field(default=2.5, ge=0, description="per kWh exported or curtailed, times weight")
+    self_consumption_czk_kwh: float = Field(
+        default=2.5, ge=0, description="per kWh exported or curtailed, times weight"
+    )
     time_limit_s: float = Field(default=5.0, gt=0.1, le=60)
     keep_gain_czk: float = Field(default=1.0, ge=0, description="a new plan must gain this much to replace the old one")
 

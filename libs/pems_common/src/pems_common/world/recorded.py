@@ -80,7 +80,13 @@ class TypicalYear:
     """
 
     def __init__(
-        self, hours: Sequence[WeatherSample], *, latitude: float, longitude: float, own_longitude: float, utc_offset_h: float
+        self,
+        hours: Sequence[WeatherSample],
+        *,
+        latitude: float,
+        longitude: float,
+        own_longitude: float,
+        utc_offset_h: float,
     ) -> None:
         """Keep the year."""
         self._latitude, self._longitude = latitude, longitude

@@ -115,9 +115,7 @@ def _recorded(data: Path, seed: int, latitude: float, longitude: float) -> Recor
 
 def _live(content: WorldFile, latitude: float, longitude: float) -> RecordedWorld:
     hours = [WeatherSample(*(float(v) for v in row)) for row in content.weather["hours"]]
-    weather = HourlyWeather(
-        parse_instant(content.weather["start"]), hours, latitude=latitude, longitude=longitude
-    )
+    weather = HourlyWeather(parse_instant(content.weather["start"]), hours, latitude=latitude, longitude=longitude)
     return RecordedWorld(
         label="live: Open-Meteo weather and OTE prices, fetched at the start",
         weather=weather,
