@@ -1,0 +1,41 @@
+"""One stored message per type and version: each must load for ever.
+
+A stored file is never edited. A change of meaning is a new version with an upcaster and a new file.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from pems_common.messages import CATALOG, Envelope, read_body, subject_of
+
+FILES = sorted((Path(__file__).parent / "messages").glob("*.json"))
+
+
+def stored(path: Path) -> tuple[dict[str, str], dict[str, object]]:
+    data = json.loads(path.read_text())
+    body = data["body"]
+    return {**data, "body": json.dumps(body)}, body
+
+
+def test_every_type_and_version_has_its_stored_message():
+    names = {path.stem for path in FILES}
+    assert names >= {f"{t.name}_v{version}" for t in CATALOG.values() for version in range(1, t.version + 1)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_stored_message_loads_and_says_the_same(path):
+    fields, body = stored(path)
+    envelope = Envelope.from_fields(fields)
+    kind = CATALOG[envelope.type]
+    read = read_body(envelope, kind.body)
+    assert envelope.to_fields().keys() == fields.keys()
+    assert read.model_dump(mode="json") == body
+    assert subject_of(read) == envelope.subject
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_reader_of_today_accepts_fields_of_tomorrow(path):
+    fields, body = stored(path)
+    later = Envelope.from_fields({**fields, "body": json.dumps({**body, "added_later": 1})})
+    assert read_body(later, CATALOG[later.type].body).model_dump(mode="json") == body

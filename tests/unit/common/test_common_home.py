@@ -1,0 +1,91 @@
+"""home.yaml: the default one is right, and each mistake is named by line, field, value and remedy."""
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from pems_common.home import HomeError, load_home, parse_home
+
+HOME_YAML = Path(__file__).parents[3] / "config" / "home.yaml"
+TEXT = HOME_YAML.read_text()
+PRAGUE = ZoneInfo("Europe/Prague")
+
+
+def test_the_default_house_is_the_first_house():
+    home = load_home(HOME_YAML)
+    assert len(home.rooms) == 17
+    assert home.pv.peak_w == 13_500
+    assert home.grid.import_max_w == 17_250
+    assert home.rooms["obyvak"].heat_w == 3_000
+    assert home.device_names[-3:] == ("battery", "ev", "water")
+    assert home.battery is not None
+    assert home.battery.leg_efficiency**2 == pytest.approx(0.85)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line_of", "field", "says"),
+    [
+        ("relay_w: 1200", "relay_w: -5", "relay_w: -5", "rooms.loznice.relay_w", "greater than 0"),
+        ("area_m2: 16", "aera_m2: 16", "aera_m2", "rooms.loznice.aera_m2", "spelling"),
+        ("Europe/Prague", "Europe/Prag", "Europe/Prag", "site.timezone", "Europe/Prague"),
+        ('day_start: "06:00"', 'day_start: "6 am"', "6 am", "comfort.day_start", "HH:MM"),
+        ("soc_min_pct: 20", "soc_min_pct: 100", "battery:", "battery", "below soc_max_pct"),
+        ("neighbours: [obyvak, spajz", "neighbours: [obyvk, spajz", None, "(file)", "no room of this house"),
+        ('rollout: ["*"]', 'rollout: ["room:sauna"]', None, "(file)", "known:"),
+        ('end: "10:00"', 'end: "00:00"', None, "tariff.versions.0.low_windows.0", "split it at midnight"),
+    ],
+)
+def test_a_mistake_is_named_with_line_field_and_remedy(old, new, line_of, field, says):
+    text = TEXT.replace(old, new, 1)
+    assert text != TEXT
+    with pytest.raises(HomeError) as caught:
+        parse_home(text)
+    problem = next(p for p in caught.value.problems if p.field == field)
+    assert says in str(problem)
+    if line_of is not None:
+        assert line_of in text.splitlines()[problem.line - 1]
+
+
+def test_all_mistakes_are_told_at_once():
+    text = TEXT.replace("relay_w: 1200", "relay_w: none", 1).replace("latitude: 49.5", "latitude: 149.5", 1)
+    with pytest.raises(HomeError) as caught:
+        parse_home(text)
+    assert {p.field for p in caught.value.problems} >= {"rooms.loznice.relay_w", "site.latitude"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- 1", "site: [", "site: {a: 1}\nsite: {a: 2}", "\tsite: x", "x: !!python/object:os.system 1"]
+)
+def test_what_is_no_home_yaml_is_refused_plainly(text):
+    with pytest.raises(HomeError) as caught:
+        parse_home(text)
+    assert caught.value.problems
+
+
+def test_an_absent_file_says_where_the_example_is(tmp_path):
+    with pytest.raises(HomeError, match="config/home.yaml"):
+        load_home(tmp_path / "nowhere.yaml")
+    huge = tmp_path / "huge.yaml"
+    huge.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(HomeError, match="1 MB"):
+        load_home(huge)
+
+
+def test_a_plan_depends_on_the_house_not_on_arming():
+    home = parse_home(TEXT)
+    disarmed = parse_home(TEXT.replace("armed: true", "armed: false"))
+    bigger = parse_home(TEXT.replace("capacity_wh: 10000", "capacity_wh: 12000"))
+    assert home.config_hash() == disarmed.config_hash() != bigger.config_hash()
+
+
+def test_the_tariff_knows_low_hours_negative_prices_and_versions():
+    home = parse_home(TEXT)
+    high = datetime(2026, 1, 12, 10, 30, tzinfo=PRAGUE)
+    low = datetime(2026, 1, 12, 11, 0, tzinfo=PRAGUE)
+    assert home.tariff.prices(2.0, high, PRAGUE) == pytest.approx((2.919, 1.5))
+    assert home.tariff.prices(2.0, low, PRAGUE) == pytest.approx((2.281, 1.5))
+    assert home.tariff.prices(-3.0, low, PRAGUE) == pytest.approx((-2.719, -3.5))
+    free = parse_home(TEXT.replace("export_charged_when_negative: true", "export_charged_when_negative: false"))
+    assert free.tariff.prices(-3.0, low, PRAGUE)[1] == 0.0
+    assert home.tariff.at(datetime(2020, 1, 1, tzinfo=PRAGUE), PRAGUE) is home.tariff.versions[0]
