@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from pems_common.messages import CATALOG, Envelope, read_body, subject_of
 
 FILES = sorted((Path(__file__).parent / "messages").glob("*.json"))

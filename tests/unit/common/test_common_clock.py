@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from pems_common.clock import FakeClock, SystemClock, open_clock, write_clock_file
 from pems_common.errors import PemsError
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from pems_common.home import HomeError, load_home, parse_home
 
 HOME_YAML = Path(__file__).parents[3] / "config" / "home.yaml"
@@ -64,7 +65,7 @@ def test_what_is_no_home_yaml_is_refused_plainly(text):
 
 
 def test_an_absent_file_says_where_the_example_is(tmp_path):
-    with pytest.raises(HomeError, match="config/home.yaml"):
+    with pytest.raises(HomeError, match=r"config/home\.yaml"):
         load_home(tmp_path / "nowhere.yaml")
     huge = tmp_path / "huge.yaml"
     huge.write_bytes(b"#" * 1_000_001)

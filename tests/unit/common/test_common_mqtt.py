@@ -1,6 +1,7 @@
 """Topic filters and the in-memory broker."""
 
 import pytest
+
 from pems_common.errors import UnavailableError
 from pems_common.mqtt import MemoryBroker, topic_matches
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pems_common.comfort import comfort_band_c, comfort_target_c
 from pems_common.home import load_home
 from pems_common.messages import RoomModel

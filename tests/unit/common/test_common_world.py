@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean, pstdev
 
 import pytest
+
 from pems_common.errors import PemsError
 from pems_common.world import WorldFile, open_world, write_world_file
 
