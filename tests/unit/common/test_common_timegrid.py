@@ -1,7 +1,7 @@
 """The time grid: aware instants, half-open slots, local days of 92, 96 and 100 slots."""
 
-import itertools
 from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
