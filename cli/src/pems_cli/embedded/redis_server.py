@@ -50,9 +50,7 @@ class RedisServer(EmbeddedServer):
         super().__init__(directory, port)
         found = binary or find_redis_binary()
         if found is None:
-            raise ServerStartError(
-                "no redis-server or valkey-server found: install Debian's package redis-server"
-            )
+            raise ServerStartError("no redis-server or valkey-server found: install Debian's package redis-server")
         self.kind, self.binary = found
         self._password = password
 

@@ -1,0 +1,165 @@
+"""The verbs of `./pems`. What a verb needs is imported only when it runs, so that the help comes at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="pems",
+    help="Predictive energy management for a house. Start with: ./pems demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+)
+config_app = typer.Typer(help="The site's description, home.yaml.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command()
+def demo(
+    hours: Annotated[float | None, typer.Option(help="House hours to run, then stop.", min=0.0)] = None,
+    speed: Annotated[float, typer.Option(help="House seconds per second; 1 is real time.", min=0.1, max=600)] = 60.0,
+    headless: Annotated[bool, typer.Option("--headless", help="Do not open the page.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated house.")] = 1,
+    only: Annotated[str, typer.Option(help="Services to run, with commas: house,controller")] = "",
+    start: Annotated[str | None, typer.Option(help="First local day of the house: 2026-01-15")] = None,
+) -> None:
+    """Run a simulated house with everything around it, and the page."""
+    from rich.console import Console
+
+    from pems_cli.demo import DemoOptions, run_demo
+    from pems_cli.stack import SERVICES
+
+    services = frozenset(part.strip() for part in only.split(",") if part.strip()) or frozenset(SERVICES)
+    if unknown := services - set(SERVICES):
+        raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(SERVICES)}")
+    options = DemoOptions(hours, speed, headless, report, seed, services, start)
+    raise typer.Exit(run_demo(options, Console(soft_wrap=True)))
+
+
+@app.command()
+def up() -> None:
+    """Run the house of home.yaml on this machine, in real time.
+
+    Nothing is switched until it is armed by two keys: `control: armed` in home.yaml and PEMS_ARM=yes.
+    """
+    from rich.console import Console
+
+    from pems_cli.demo import run_up
+
+    raise typer.Exit(run_up(Console(soft_wrap=True)))
+
+
+@app.command()
+def drill(
+    name: Annotated[str, typer.Argument(help="optimizer, worker, redis, broker, ingest or controller")],
+    speed: Annotated[float, typer.Option(help="House seconds per second.", min=1.0, max=600)] = 60.0,
+    report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated house.")] = 1,
+) -> None:
+    """Kill one part of a simulated house and measure how long it takes to be safe, and to be back."""
+    from rich.console import Console
+
+    from pems_cli.drill import DRILLS, run_drill
+
+    if name not in DRILLS:
+        raise typer.BadParameter(f"unknown drill {name}; there are {', '.join(DRILLS)}")
+    raise typer.Exit(run_drill(name, Console(soft_wrap=True), speed=speed, report=report, seed=seed))
+
+
+@app.command("test", context_settings=_PASS_ON)
+def run_the_tests(
+    context: typer.Context,
+    fast: Annotated[bool, typer.Option("--fast", help="Only what needs no servers.")] = False,
+    coverage: Annotated[float, typer.Option(help="Least line coverage in percent.")] = 85.0,
+) -> None:
+    """Run the tests; further arguments go to pytest."""
+    from rich.console import Console
+
+    from pems_cli.checks import run_tests
+
+    raise typer.Exit(run_tests(Console(), context.args, fast=fast, least_pct=coverage))
+
+
+@app.command()
+def check(fix: Annotated[bool, typer.Option("--fix", help="Mend what ruff can mend.")] = False) -> None:
+    """Run ruff, mypy, import-linter and shellcheck."""
+    from rich.console import Console
+
+    from pems_cli.checks import run_checks
+
+    raise typer.Exit(run_checks(Console(soft_wrap=True), fix=fix))
+
+
+@app.command(context_settings=_PASS_ON)
+def bench(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Which benchmark; without one, they are listed.")] = "",
+) -> None:
+    """Measure speed or accuracy: one JSON line a case. Further arguments go to the benchmark."""
+    from pems_cli.bench import run_bench
+
+    raise typer.Exit(run_bench(name, context.args))
+
+
+@app.command()
+def doctor() -> None:
+    """Look at this machine and say what is missing, and what to do about it."""
+    from rich.console import Console
+
+    from pems_cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(Console(soft_wrap=True)))
+
+
+@app.command()
+def lock(upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions.")] = False) -> None:
+    """Write the lock files anew from pyproject.toml (for developers)."""
+    import subprocess
+
+    from pems_cli.lock import write_locks
+
+    try:
+        write_locks(upgrade=upgrade)
+    except subprocess.CalledProcessError as error:
+        typer.echo(error.stderr, err=True)
+        raise typer.Exit(1) from None
+
+
+@config_app.command("check")
+def config_check(
+    file: Annotated[Path | None, typer.Argument(help="Default: PEMS_HOME, else config/home.yaml.")] = None,
+) -> None:
+    """Check home.yaml; each mistake with its line, field, value and remedy."""
+    from pems_cli.config import check_home
+
+    raise typer.Exit(check_home(file))
+
+
+@config_app.command("show")
+def config_show(
+    file: Annotated[Path | None, typer.Argument(help="Default: PEMS_HOME, else config/home.yaml.")] = None,
+) -> None:
+    """Print home.yaml as PEMS understands it, with every default filled in."""
+    from pems_cli.config import show_home
+
+    raise typer.Exit(show_home(file))
+
+
+def main() -> None:
+    """Entry point of `./pems`."""
+    from pems_common.errors import PemsError
+
+    try:
+        app(prog_name="./pems")
+    except PemsError as error:
+        typer.echo(f"pems: {error}", err=True)
+        sys.exit(1)
