@@ -92,10 +92,18 @@ class Observer:
             self.violations.add(str(violation))
         return status
 
-    def history_points(self) -> int | None:
-        """Points that ingest has stored so far, None where it does not answer."""
-        answer = self.get("ingest", "/v1/history/count")
-        return int(answer["points"]) if isinstance(answer, dict) and "points" in answer else None
+    def stored(self) -> dict[str, int]:
+        """Points stored per series, from ingest; empty when it does not answer."""
+        answer = self.get("ingest", "/v1/history/info")
+        return {str(row["series"]): int(row["count"]) for row in answer} if isinstance(answer, list) else {}
+
+    def plan_status(self) -> str | None:
+        """How the newest plan came about (optimal, incumbent, fallback), from the optimizer."""
+        plan = self.get("optimizer", "/v1/plan")
+        if isinstance(plan, dict) and isinstance(plan.get("body"), dict):
+            plan = plan["body"]
+        solver = plan.get("solver") if isinstance(plan, dict) else None
+        return str(solver["status"]) if isinstance(solver, dict) and "status" in solver else None
 
     def bus(self) -> dict[str, Any]:
         """Dead letters and entries ever written per stream, from Redis itself."""

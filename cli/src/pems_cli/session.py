@@ -48,6 +48,11 @@ class Session:
         """Whether a stop was asked for."""
         return self._interrupts > 0
 
+    @staticmethod
+    def now() -> float:
+        """Wall seconds on the monotonic clock."""
+        return time.monotonic()
+
     def start(self, wait_s: float) -> bool:
         """Start everything; true when every part became ready within `wait_s` wall seconds."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
