@@ -78,5 +78,5 @@ wait_for 300 "rules took over" mode_share rule_based
 begin=$(date +%s)
 wait_for 180 "the plan is back" mode_share mpc
 say "plan back after $(($(date +%s) - begin)) s"
-docker stats --no-stream --format '{{.Name}} {{.MemUsage}}' $("${compose[@]}" ps -q) || true
+"${compose[@]}" ps -q | xargs docker stats --no-stream --format '{{.Name}} {{.MemUsage}}' || true
 say "PASSED"
