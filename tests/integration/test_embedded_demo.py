@@ -17,6 +17,7 @@ from rich.console import Console
 from pems_cli import demo, drill, session, stack
 from pems_cli.demo import DemoOptions, run_demo
 from pems_cli.drill import DRILLS, Drill, follow, lost_series
+from pems_cli.observer import Observer
 from pems_cli.run import Run, open_run
 from pems_cli.session import Session
 from pems_cli.stack import Stack, StackOptions
@@ -91,7 +92,7 @@ def test_a_demo_runs_its_hours_and_reports(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_part_that_dies_fails_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sampled = 0
-    real = session.Observer.sample
+    real = Observer.sample
 
     def sample_and_kill(self: Any) -> Any:
         nonlocal sampled
@@ -108,7 +109,7 @@ def test_a_part_that_dies_fails_the_demo(tmp_path: Path, monkeypatch: pytest.Mon
             self.supervisor._states["ingest"].process.kill()  # type: ignore[union-attr]
         real_step(self)
 
-    monkeypatch.setattr(session.Observer, "sample", sample_and_kill)
+    monkeypatch.setattr(Observer, "sample", sample_and_kill)
     monkeypatch.setattr(session.Session, "step", step)
     code, report, screen = _demo(tmp_path, monkeypatch, hours=0.5)
     assert code == 1
@@ -134,13 +135,13 @@ def test_a_part_that_never_gets_ready_is_shown_with_its_log(tmp_path: Path, monk
 
 
 def test_ctrl_c_stops_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = session.Observer.begin
+    real = Observer.begin
 
     def interrupt(self: Any) -> None:
         real(self)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(session.Observer, "begin", interrupt)
+    monkeypatch.setattr(Observer, "begin", interrupt)
     code, report, screen = _demo(tmp_path, monkeypatch, hours=None)
     assert code == 0
     assert report["ended"] == []
@@ -159,7 +160,7 @@ def test_dead_letters_are_counted(toy_session: Callable[..., Session]) -> None:
     one.stop()
 
 
-_QUICK = {"safe_house_s": 0.0, "safe_wall_s": 10.0, "away_s": 1.0, "back_s": 15.0}
+_QUICK: dict[str, Any] = {"safe_house_s": 0.0, "safe_wall_s": 10.0, "away_s": 1.0, "back_s": 15.0}
 
 
 def test_the_optimizer_drill_measures_both_ways(

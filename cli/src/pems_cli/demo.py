@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +42,7 @@ class DemoOptions:
         seed: Of the simulated house.
         only: Services to run.
         start: First local day, or day and time, None for the default winter morning (now at speed 1).
+        sources: Of prices and weather: auto, live, replay or generated.
     """
 
     hours: float | None = None
@@ -49,6 +52,7 @@ class DemoOptions:
     seed: int = 1
     only: frozenset[str] = frozenset(SERVICES)
     start: str | None = None
+    sources: str = "auto"
 
 
 def house_start(text: str | None, speed: float, zone: ZoneInfo) -> datetime | None:
@@ -101,7 +105,9 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     except RunBusyError as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         return 2
-    wanted = StackOptions(options.only, home_file(), armed=True, seed=options.seed)
+    if not make_world(console, run, options.sources, options.seed):
+        return 2
+    wanted = StackOptions(options.only, home_file(), armed=True, sources=options.sources, seed=options.seed)
     session = open_session(console, run, wanted)
     if session is None:
         return 2
@@ -133,9 +139,10 @@ def _drive(session: Session, console: Console, *, hours: float | None, report: P
     console.print(f"starting PEMS {when}; logs in {run.directory / 'log'}")
     summary: dict[str, Any] = {}
     try:
+        password = _first_password(session)
         if session.start(_READY_WAIT_S):
             console.print(f"everything is ready after {session.ready_s} s")
-            _tell_addresses(session, console)
+            _tell_addresses(session, console, password)
             if open_page and "monitor" in session.supervisor.parts:
                 import typer
 
@@ -157,11 +164,11 @@ def _drive(session: Session, console: Console, *, hours: float | None, report: P
     return 0 if ok or (session.interrupted and not session.supervisor.ended) else 1
 
 
-def _tell_addresses(session: Session, console: Console) -> None:
+def _tell_addresses(session: Session, console: Console, password: str | None) -> None:
     stack = session.stack
     if "monitor" in session.supervisor.parts:
         console.print(f"page:   [bold]{stack.url('monitor')}[/bold]")
-        if password := _first_password(session):
+        if password is not None:
             console.print(f"        password (shown once): [bold]{escape(password)}[/bold]")
     if "flower" in session.supervisor.parts:
         console.print(f"tasks:  {stack.url('flower')} (user pems, password {stack.flower_password})")
@@ -169,14 +176,17 @@ def _tell_addresses(session: Session, console: Console) -> None:
 
 
 def _first_password(session: Session) -> str | None:
-    """The page's first password, which the monitor leaves in a file for whoever started it; removed when read."""
-    path = session.run.directory / "monitor-first-password"
-    try:
-        password = path.read_text().strip()
-        path.unlink()
-    except OSError:
+    """Make the page's account where there is none; returns the password then, the only time it is seen."""
+    if "monitor" not in session.supervisor.parts:
         return None
-    return password
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pems_monitor.accounts", "--data", str(session.run.directory)],
+        env={**os.environ, **session.stack.env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or None
 
 
 def _watch(session: Session, console: Console, hours: float | None) -> None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from pems_cli.demo import house_start, load_home_or_explain, open_session
+from pems_cli.demo import house_start, load_home_or_explain, make_world, open_session
 from pems_cli.paths import data_directory, home_file
 from pems_cli.run import open_run
 from pems_cli.session import Session
@@ -252,6 +252,8 @@ def run_drill(name: str, console: Console, *, speed: float, report: Path | None,
         return 2
     start_at = house_start(None, speed, ZoneInfo(home.site.timezone)) or house_start("2026-01-15", 1.0, home.site.zone)
     run = open_run(data_directory(), speed=speed, start_at=start_at)
+    if not make_world(console, run, "auto", seed):
+        return 2
     session = open_session(console, run, StackOptions(set(SERVICES), home_file(), armed=True, seed=seed))
     if session is None:
         return 2

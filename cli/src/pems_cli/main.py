@@ -31,6 +31,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulated house.")] = 1,
     only: Annotated[str, typer.Option(help="Services to run, with commas: house,controller")] = "",
     start: Annotated[str | None, typer.Option(help="First local day of the house: 2026-01-15")] = None,
+    sources: Annotated[str, typer.Option(help="Prices and weather: auto, live, replay or generated.")] = "auto",
 ) -> None:
     """Run a simulated house with everything around it, and the page."""
     from rich.console import Console
@@ -41,7 +42,9 @@ def demo(
     services = frozenset(part.strip() for part in only.split(",") if part.strip()) or frozenset(SERVICES)
     if unknown := services - set(SERVICES):
         raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(SERVICES)}")
-    options = DemoOptions(hours, speed, headless, report, seed, services, start)
+    if sources not in ("auto", "live", "replay", "generated"):
+        raise typer.BadParameter(f"unknown sources {sources}; there are auto, live, replay, generated")
+    options = DemoOptions(hours, speed, headless, report, seed, services, start, sources)
     raise typer.Exit(run_demo(options, Console(soft_wrap=True)))
 
 

@@ -36,6 +36,11 @@ class Run:
     start_at: datetime | None
     lock: int
 
+    @property
+    def world_file(self) -> Path:
+        """True weather and prices of a simulated run; absent in the real world."""
+        return self.directory / "world.json"
+
     def start_clock(self) -> None:
         """Let house time begin now."""
         write_clock_file(self.clock_file, run_id=self.run_id, sim_start=self.start_at, speed=self.speed)

@@ -149,6 +149,7 @@ def build_stack(run: Run, options: StackOptions) -> Stack:
         "PEMS_DATA": str(run.directory),
         "PEMS_HOME": str(options.home),
         "PEMS_CLOCK_FILE": str(run.clock_file),
+        "PEMS_WORLD_FILE": str(run.world_file),
         "PEMS_INTERNAL_KEY_FILE": str(key_file),
         "PEMS_SOURCES": options.sources,
         "PEMS_RUN_ID": run.run_id,

@@ -1,6 +1,7 @@
 """The verbs say plainly what is wrong, and list what there is."""
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -124,7 +125,12 @@ def test_check_runs_all_and_fails_when_one_does(monkeypatch: pytest.MonkeyPatch)
 
 def test_test_hands_arguments_to_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
-    monkeypatch.setattr(checks, "_pytest", lambda arguments: asked.append(list(arguments)) or 0)
+
+    def pytest_asked(arguments: Sequence[str]) -> int:
+        asked.append(list(arguments))
+        return 0
+
+    monkeypatch.setattr(checks, "_pytest", pytest_asked)
     assert _runner.invoke(app, ["test", "tests/unit/cli", "-k", "ports"]).exit_code == 0
     assert _runner.invoke(app, ["test", "--fast"]).exit_code == 0
     assert asked[0] == ["tests/unit/cli", "-k", "ports"]
