@@ -23,7 +23,7 @@ from pems_cli.session import Session
 from pems_cli.stack import SERVICES, Stack, StackOptions, build_stack
 from pems_common.home import Home, HomeError, load_home
 
-__all__ = ["DemoOptions", "house_start", "open_session", "run_demo", "run_up"]
+__all__ = ["DemoOptions", "house_start", "load_home_or_explain", "make_world", "open_session", "run_demo", "run_up"]
 
 _READY_WAIT_S = 120.0
 _DEFAULT_START = "2026-01-15T06:00"
@@ -76,6 +76,22 @@ def load_home_or_explain(console: Console) -> Home | None:
         for problem in error.problems:
             console.print(f"  {escape(str(problem))}")
         return None
+
+
+def make_world(console: Console, run: Run, sources: str, seed: int) -> bool:
+    """Write the run's world file and say which world it is; false after telling why it cannot be."""
+    try:
+        world, words = choose_world(sources, seed=seed, start_at=run.start_at, data_sets=data_sets_directory())
+    except ValueError as error:
+        console.print(f"[red]{escape(str(error))}[/red]")
+        run.close()
+        return False
+    if world is None:
+        run.world_file.unlink(missing_ok=True)
+    else:
+        write_world_file(run.world_file, world)
+    console.print(f"the house lives with {words}")
+    return True
 
 
 def open_session(console: Console, run: Run, options: StackOptions) -> Session | None:
