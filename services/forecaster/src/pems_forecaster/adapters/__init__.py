@@ -1,0 +1,1 @@
+"""IO of the forecaster: history over REST, and its own state file."""

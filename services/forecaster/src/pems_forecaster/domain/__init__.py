@@ -1,0 +1,1 @@
+"""Pure logic of the forecaster: arrays and message bodies in, arrays and message bodies out."""

@@ -1,0 +1,46 @@
+"""A band of three quantiles as arrays, and the rules every band keeps: ordered, inside its limits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from pems_common.messages import Band, Series
+from pems_forecaster.domain.grid import SLOT_S, Floats
+
+__all__ = ["Z90", "Quantiles", "pinball"]
+
+Z90 = 1.2816
+"""P90 of the standard normal distribution."""
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """P10, P50 and P90 per slot."""
+
+    p10: Floats
+    p50: Floats
+    p90: Floats
+
+    def tidy(self, low: float | Floats = -np.inf, high: float | Floats = np.inf) -> "Quantiles":
+        """Return the band sorted and inside `low..high`."""
+        rows = np.sort(np.vstack([self.p10, self.p50, self.p90]), axis=0)
+        rows = np.clip(rows, low, high)
+        return Quantiles(rows[0], rows[1], rows[2])
+
+    def message(self, start: datetime, digits: int) -> Band:
+        """Return the band as a message part (rounding keeps the order)."""
+        return Band(
+            p10=Series.of(start, SLOT_S, self.p10.tolist(), digits),
+            p50=Series.of(start, SLOT_S, self.p50.tolist(), digits),
+            p90=Series.of(start, SLOT_S, self.p90.tolist(), digits),
+        )
+
+
+def pinball(actual: float, p10: float, p50: float, p90: float) -> float:
+    """Mean pinball loss of the three quantiles (Koenker and Bassett 1978, doi:10.2307/1913643)."""
+    total = 0.0
+    for tau, q in ((0.1, p10), (0.5, p50), (0.9, p90)):
+        error = actual - q
+        total += max(tau * error, (tau - 1.0) * error)
+    return total / 3.0

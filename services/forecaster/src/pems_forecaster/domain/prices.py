@@ -1,0 +1,145 @@
+"""Price bands: exact while published, beyond that from similar days.
+
+Beyond the published horizon spot is taken from the same slot of local day of the last weeks (released prices
+only), weighted by age (half in about 3.5 days) and kind of day, blended with a prior while few days are known,
+widened with lead time; then the tariff of each slot makes buy and sell prices of it.
+"""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pems_common.home import Tariff
+from pems_common.messages import Prices
+from pems_forecaster.domain.bands import Z90, Quantiles
+from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Grid, LocalCalendar, slot_at, slot_no
+from pems_forecaster.domain.residuals import ResidualBook
+from pems_forecaster.domain.slot_history import SlotHistory
+
+__all__ = ["PriceBands", "price_bands", "spot_base"]
+
+HISTORY_DAYS = 28
+AGE_DAYS = 5.0
+OTHER_KIND_WEIGHT = 0.35
+PRIOR_DAYS = 1.5
+PRIOR_MEAN_EUR = 95.0
+PRIOR_SIGMA_EUR = 20.0
+PRIOR_SIGMA_REL = 0.18
+_PRIOR_SHAPE = (
+    -12, -16, -19, -20, -18, -10, 4, 18, 20, 8, -6, -16,
+    -22, -24, -20, -10, 4, 22, 36, 38, 28, 14, 4, -5,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PriceBands:
+    """Buy and sell bands [CZK/kWh], the spot band behind them [EUR/MWh], and which slots are published."""
+
+    buy: Quantiles
+    sell: Quantiles
+    spot_eur: Quantiles
+    spot_base_eur: Quantiles
+    known: NDArray[np.bool_]
+    degraded: tuple[str, ...]
+
+
+def spot_base(grid: Grid, history: SlotHistory, calendar: LocalCalendar, released_before: int) -> Quantiles:
+    """Spot [EUR/MWh] from similar days among the prices released so far.
+
+    Args:
+        grid: Slots wanted.
+        history: Holds `spot_eur_mwh`.
+        calendar: Of the site.
+        released_before: Prices of slots from here on are not public yet.
+    """
+    first = grid.first - HISTORY_DAYS * SLOTS_PER_DAY
+    slots, values = history.window("spot_eur_mwh", first, released_before)
+    days, of_day, rest = calendar.places(slots) if len(slots) else (slots, slots, np.empty(0, dtype=np.bool_))
+    known_days = np.unique(days)
+    table = np.full((len(known_days), SLOTS_PER_DAY), np.nan)
+    day_rest = np.zeros(len(known_days), dtype=np.bool_)
+    if len(known_days):
+        row = np.searchsorted(known_days, days)
+        table[row, of_day] = values
+        day_rest[row] = rest
+    grid_days, grid_of_day, grid_rest = calendar.places(grid.slots)
+    level = float(np.nanmean(table)) if len(known_days) else PRIOR_MEAN_EUR
+    hourly = np.array(_PRIOR_SHAPE, dtype=np.float64)
+    prior = level + np.interp((grid_of_day + 0.5) / 4.0, np.arange(0.5, 24.0), hourly, period=24.0)
+    spread = Z90 * (PRIOR_SIGMA_EUR + PRIOR_SIGMA_REL * np.abs(prior))
+    p10, p50, p90 = prior - spread, prior.copy(), prior + spread
+    cache: dict[tuple[int, int], tuple[float, float, float, float] | None] = {}
+    for i in range(grid.count):
+        key = (int(grid_days[i]), int(grid_of_day[i]))
+        if key not in cache:
+            cache[key] = _similar(table, known_days, day_rest, key, bool(grid_rest[i]))
+        found = cache[key]
+        if found is None:
+            continue
+        own10, own50, own90, days_n = found
+        weight = days_n / (days_n + PRIOR_DAYS)
+        p50[i] = weight * own50 + (1 - weight) * prior[i]
+        p10[i] = p50[i] - (weight * (own50 - own10) + (1 - weight) * spread[i])
+        p90[i] = p50[i] + (weight * (own90 - own50) + (1 - weight) * spread[i])
+    ahead_h = np.maximum(grid.slots - released_before, 0) / 4.0
+    widen = 1.0 + 0.15 * ahead_h / 24.0
+    return Quantiles(p50 - widen * (p50 - p10), p50, p50 + widen * (p90 - p50)).tidy()
+
+
+def _similar(
+    table: Floats, days: NDArray[np.int64], day_rest: NDArray[np.bool_], key: tuple[int, int], rest: bool
+) -> tuple[float, float, float, float] | None:
+    """Weighted P10, P50, P90 of a slot of day, and the effective number of days behind them."""
+    if not len(days):
+        return None
+    day, of_day = key
+    values = table[:, [(of_day - 1) % SLOTS_PER_DAY, of_day, (of_day + 1) % SLOTS_PER_DAY]]
+    age = np.maximum(day - days, 0)
+    weights = np.exp(-age / AGE_DAYS) * np.where(day_rest == rest, 1.0, OTHER_KIND_WEIGHT)
+    weights = np.repeat(weights[:, None], 3, axis=1)
+    good = np.isfinite(values)
+    if not good.any():
+        return None
+    flat, weight = values[good], weights[good]
+    order = np.argsort(flat, kind="stable")
+    flat, weight = flat[order], weight[order]
+    effective = float(weight.sum() ** 2 / np.sum(weight**2)) / 3.0
+    at = (np.cumsum(weight) - 0.5 * weight) / weight.sum()
+    q10, q50, q90 = np.interp((0.1, 0.5, 0.9), at, flat)
+    return float(q10), float(q50), float(q90), effective
+
+
+def price_bands(
+    grid: Grid,
+    prices: Prices | None,
+    history: SlotHistory,
+    calendar: LocalCalendar,
+    tariff: Tariff,
+    zone: ZoneInfo,
+    book: ResidualBook,
+) -> PriceBands:
+    """Make buy and sell bands over the grid."""
+    released = grid.first if prices is None else max(slot_no(prices.known_until), grid.first)
+    base = spot_base(grid, history, calendar, released)
+    spot = book.correct(base, np.ones(grid.count), grid.lead_h).tidy()
+    rate = tariff.fallback_eur_czk if prices is None else prices.eur_czk
+    buy = np.empty((3, grid.count))
+    sell = np.empty((3, grid.count))
+    known = np.zeros(grid.count, dtype=np.bool_)
+    for i, slot in enumerate(grid.slots):
+        at = slot_at(int(slot))
+        if prices is not None and at < prices.known_until:
+            paid, earned = prices.buy_czk_kwh.at(at), prices.sell_czk_kwh.at(at)
+            if paid is not None and earned is not None:
+                buy[:, i], sell[:, i], known[i] = paid, earned, True
+                continue
+        version = tariff.at(at, zone)
+        local = at.astimezone(zone)
+        for j, eur in enumerate((spot.p10[i], spot.p50[i], spot.p90[i])):
+            czk = float(eur) * rate / 1000.0
+            buy[j, i] = version.buy_czk_kwh(czk, local)
+            sell[j, i] = version.sell_czk_kwh(czk)
+    degraded = () if known[:4].any() else ("no_prices",)
+    return PriceBands(Quantiles(*buy).tidy(), Quantiles(*sell).tidy(), spot, base, known, degraded)
