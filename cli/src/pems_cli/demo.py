@@ -17,11 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from pems_cli.embedded import ServerStartError
-from pems_cli.paths import data_directory, home_file
+from pems_cli.paths import data_directory, data_sets_directory, home_file
 from pems_cli.run import Run, RunBusyError, open_run
 from pems_cli.session import Session
 from pems_cli.stack import SERVICES, Stack, StackOptions, build_stack
+from pems_cli.world import choose_world
 from pems_common.home import Home, HomeError, load_home
+from pems_common.world import write_world_file
 
 __all__ = ["DemoOptions", "house_start", "load_home_or_explain", "make_world", "open_session", "run_demo", "run_up"]
 
