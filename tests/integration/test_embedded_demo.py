@@ -15,8 +15,8 @@ import redis
 from rich.console import Console
 
 from pems_cli import demo, drill, session, stack
-from pems_cli.demo import DemoOptions, run_demo
-from pems_cli.drill import DRILLS, Drill, follow, lost_series
+from pems_cli.demo import DemoOptions, run_demo, run_up
+from pems_cli.drill import DRILLS, Drill, follow, lost_series, run_drill
 from pems_cli.observer import Observer
 from pems_cli.run import Run, open_run
 from pems_cli.session import Session
@@ -200,3 +200,35 @@ def test_a_drill_that_breaks_its_promise_fails(
 
 def test_lost_series_names_what_shrank() -> None:
     assert lost_series({"a": 3, "b": 2, "c": 1}, {"a": 3, "b": 1}) == ["b", "c"]
+
+
+def test_a_drill_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEMS_DATA", str(tmp_path / "var"))
+    monkeypatch.setattr(demo, "build_stack", _toy_stack)
+    monkeypatch.setattr(drill, "_LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(drill, "DRILLS", {"ingest": replace(DRILLS["ingest"], **_QUICK)})
+    console = Console(record=True, width=400, file=io.StringIO())
+    path = tmp_path / "drill.json"
+    code = run_drill("ingest", console, speed=600.0, report=path, seed=1)
+    result = json.loads(path.read_text())
+    assert code == 1
+    assert result["failures"] == ["stored points were lost: pv_power_w"]  # the toy keeps its points in memory only
+    assert result["back_wall_s"] < 15
+    assert "killing ingest" in console.export_text()
+
+
+def test_up_runs_in_real_time_and_is_not_armed_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Stack] = []
+
+    def toys(run: Run, options: StackOptions) -> Stack:
+        seen.append(_toy_stack(run, options))
+        return seen[-1]
+
+    monkeypatch.setenv("PEMS_DATA", str(tmp_path / "var"))
+    monkeypatch.setattr(demo, "build_stack", toys)
+    monkeypatch.setattr(Observer, "begin", lambda self: signal.raise_signal(signal.SIGTERM))
+    console = Console(record=True, width=200, file=io.StringIO())
+    assert run_up(console) == 0
+    assert "in real time" in console.export_text()
+    assert seen[0].env["PEMS_ARM"] == "no"
+    assert seen[0].env["PEMS_DATA"] == str(tmp_path / "var")
