@@ -1,0 +1,1 @@
+"""Where ingest meets the outside: files, sockets, HTTP."""

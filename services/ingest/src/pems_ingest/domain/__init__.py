@@ -1,0 +1,1 @@
+"""Pure logic of ingest: fields, telemetry, recording, slot means, data quality, datasets."""

@@ -1,0 +1,1 @@
+"""Prices, exchange rates and weather from outside: each source checks what it got before anyone sees it."""
