@@ -28,6 +28,8 @@ __all__ = ["MQTT_USERS", "main", "mosquitto_password_line", "mqtt_acl"]
 MQTT_USERS = ("controller", "ingest", "house", "device")
 """Accounts of the broker: services, and one for real devices (Loxone gateway, inverter stick, Home Assistant)."""
 
+REDIS_VOLUME = Path("/volumes/redis")
+MQTT_VOLUME = Path("/volumes/mqtt")
 _DEFAULT_START = datetime(2026, 1, 12, tzinfo=UTC)
 _MARKER = ".scaled-run"
 
@@ -101,11 +103,20 @@ def _clock_goes_on(path: Path) -> bool:
 
 
 def _new_run(data: Path, redis: Path) -> None:
-    if (data / _MARKER).exists():
-        for item in data.iterdir():
-            if item.name not in {"accounts.sqlite", _MARKER}:
-                shutil.rmtree(item, ignore_errors=True) if item.is_dir() else item.unlink(missing_ok=True)
-        shutil.rmtree(redis / "data", ignore_errors=True)
+    """Clear the last simulated run; refuse where data of real devices lie.
+
+    Raises:
+        PemsError: The data carry no marker of a simulated run.
+    """
+    left = [item for item in data.iterdir() if item.name not in {"monitor", _MARKER}]
+    if left and not (data / _MARKER).exists():
+        raise PemsError(
+            "these volumes hold data of real devices, and home.yaml asks for the simulated house",
+            remedy="give the simulation its own volumes: COMPOSE_PROJECT_NAME=pems-demo docker compose up",
+        )
+    for item in left:
+        shutil.rmtree(item, ignore_errors=True) if item.is_dir() else item.unlink(missing_ok=True)
+    shutil.rmtree(redis / "data", ignore_errors=True)
     (data / _MARKER).touch()
 
 
@@ -114,7 +125,7 @@ def main() -> int:
     run = Path(os.environ["PEMS_CLOCK_FILE"]).parent
     data = Path(os.environ["PEMS_DATA"])
     own = Path(os.environ["PEMS_INTERNAL_KEY_FILE"]).parent
-    redis, mqtt = Path("/volumes/redis"), Path("/volumes/mqtt")
+    redis, mqtt = REDIS_VOLUME, MQTT_VOLUME
     try:
         home = load_home(Path(os.environ["PEMS_HOME"]))
         speed = float(os.environ.get("PEMS_SPEED") or "60") if home.devices.simulated else 1.0

@@ -1,0 +1,98 @@
+"""The init step of docker compose: secrets once, access lists, clock kept, simulated data never mixed with real."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from pems_cli import container_init
+from pems_common.clock import open_clock
+from pems_common.home import load_home
+
+HOME_YAML = Path(__file__).parents[3] / "config" / "home.yaml"
+
+
+@pytest.fixture
+def volumes(tmp_path, monkeypatch):
+    for name in ("run", "data", "secrets", "redis", "mqtt"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("PEMS_CLOCK_FILE", str(tmp_path / "run" / "clock.json"))
+    monkeypatch.setenv("PEMS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PEMS_INTERNAL_KEY_FILE", str(tmp_path / "secrets" / "internal.key"))
+    monkeypatch.setenv("PEMS_HOME", str(HOME_YAML))
+    monkeypatch.setenv("PEMS_SPEED", "60")
+    monkeypatch.delenv("PEMS_START", raising=False)
+    monkeypatch.setattr(container_init, "REDIS_VOLUME", tmp_path / "redis")
+    monkeypatch.setattr(container_init, "MQTT_VOLUME", tmp_path / "mqtt")
+    return tmp_path
+
+
+def test_a_password_line_can_be_checked_by_the_broker():
+    line = container_init.mosquitto_password_line("ingest", "secret", b"0123456789ab")
+    user, rest = line.split(":", 1)
+    _, kind, rounds, salt, digest = rest.split("$")
+    assert (user, kind) == ("ingest", "7")
+    expected = hashlib.pbkdf2_hmac("sha512", b"secret", base64.b64decode(salt), int(rounds), 64)
+    assert base64.b64decode(digest) == expected
+
+
+def test_only_the_controller_may_write_commands():
+    acl = container_init.mqtt_acl(load_home(HOME_YAML))
+    writers: dict[str, set[str]] = {}
+    for line in acl.splitlines():
+        if line.startswith("user "):
+            user = line.split()[1]
+        elif line.startswith("topic write "):
+            writers.setdefault(line.split()[2], set()).add(user)
+    for topic in ("energy/solar/command/#", "pems/relay/+/set", "pems/relay/+/enable", "ev/set", "water/set"):
+        assert writers[topic] == {"controller"}
+    assert writers["energy/solar"] == {"house", "device"}
+    assert writers["pems/home/sensor/+/+"] == {"ingest"}
+    assert "#" not in writers
+
+
+def test_a_second_start_keeps_secrets_clock_and_says_the_password_once(volumes, capsys):
+    assert container_init.main() == 0
+    first = capsys.readouterr().out
+    files = {p: p.read_text() for p in volumes.rglob("*") if p.is_file() and p.suffix in {".password", ".key", ".json"}}
+    assert container_init.main() == 0
+    second = capsys.readouterr().out
+    assert "shown this once" in first
+    assert "shown this once" not in second
+    assert {p: p.read_text() for p in files} == files
+    assert open_clock(volumes / "run" / "clock.json").speed == 60.0
+    for secret in (volumes / "secrets").iterdir():
+        assert secret.stat().st_mode & 0o077 == 0
+        assert secret.read_text().strip() not in (volumes / "redis" / "users.acl").read_text()
+
+
+def test_a_reboot_starts_a_new_simulated_run_but_keeps_the_account(volumes, capsys):
+    assert container_init.main() == 0
+    (volumes / "data" / "history.sqlite").write_text("old")
+    (volumes / "run" / "clock.json").write_text("{}")
+    assert container_init.main() == 0
+    assert not (volumes / "data" / "history.sqlite").exists()
+    assert "shown this once" not in capsys.readouterr().out.split("volumes are ready")[1]
+
+
+def test_data_of_real_devices_are_never_cleared_and_never_mixed(volumes, tmp_path, monkeypatch, capsys):
+    real = tmp_path / "real.yaml"
+    real.write_text(HOME_YAML.read_text().replace("simulated: true", "simulated: false"))
+    monkeypatch.setenv("PEMS_HOME", str(real))
+    (volumes / "data" / "history.sqlite").write_text("precious")
+    assert container_init.main() == 0
+    assert not (volumes / "run" / "clock.json").exists()
+    monkeypatch.setenv("PEMS_HOME", str(HOME_YAML))
+    assert container_init.main() == 1
+    assert "real devices" in capsys.readouterr().err
+    assert (volumes / "data" / "history.sqlite").read_text() == "precious"
+
+
+def test_a_wrong_date_or_house_is_told_plainly(volumes, monkeypatch, capsys):
+    monkeypatch.setenv("PEMS_START", "12.1.2026")
+    assert container_init.main() == 1
+    assert "YYYY-MM-DD" in capsys.readouterr().err
+    monkeypatch.setenv("PEMS_HOME", str(volumes / "nowhere.yaml"))
+    assert container_init.main() == 1
+    assert "no such file" in capsys.readouterr().err
