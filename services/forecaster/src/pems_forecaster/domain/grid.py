@@ -65,7 +65,8 @@ class Grid:
     def lead_h(self) -> Floats:
         """Hours from the issue time to the middle of each slot, never negative."""
         middle_s = (self.slots + 0.5) * SLOT_S
-        return np.maximum((middle_s - self.issued_at.timestamp()) / 3600.0, 0.0)
+        lead: Floats = np.maximum((middle_s - self.issued_at.timestamp()) / 3600.0, 0.0)
+        return lead
 
 
 @lru_cache(maxsize=64)

@@ -58,9 +58,7 @@ class Profile:
     days: int
 
 
-def load_profile(
-    history: SlotHistory, calendar: LocalCalendar, before: int, base_load_w: float
-) -> dict[bool, Profile]:
+def load_profile(history: SlotHistory, calendar: LocalCalendar, before: int, base_load_w: float) -> dict[bool, Profile]:
     """Build the profiles of working days (False) and rest days (True) from what was measured before a slot."""
     slots, values = history.window("load_w", before - HISTORY_DAYS * SLOTS_PER_DAY, before)
     shapes = {rest: prior_shape(rest) for rest in (False, True)}
@@ -93,7 +91,8 @@ def _profile(days: Ints, of_day: Ints, values: Floats, prior_w: Floats) -> Profi
     weight = counts / (counts + PRIOR_DAYS)
 
     def shrink(own: Floats, prior: Floats) -> Floats:
-        return weight * own + (1.0 - weight) * prior
+        mixed: Floats = weight * own + (1.0 - weight) * prior
+        return mixed
 
     band = Quantiles(
         shrink(q10, PRIOR_P10 * prior_w), shrink(q50, PRIOR_P50 * prior_w), shrink(q90, PRIOR_P90 * prior_w)
@@ -126,7 +125,8 @@ def load_base(
 
     def on_grid(pick: str) -> Floats:
         work, free = (getattr(profiles[kind].band, pick) for kind in (False, True))
-        return np.where(rest, free[of_day], work[of_day])
+        picked: Floats = np.where(rest, free[of_day], work[of_day])
+        return picked
 
     p10, p50, p90 = on_grid("p10"), on_grid("p50"), on_grid("p90")
     last = np.arange(grid.first - 4, grid.first, dtype=np.int64)
@@ -150,7 +150,5 @@ def load_band(base: LoadBase, lead_h: Floats, book: ResidualBook) -> Quantiles:
     """Band as published: a little wider with lead time, corrected by own residuals, never negative."""
     widen = 1.0 + 0.05 * lead_h / 24.0
     band = base.band
-    wide = Quantiles(
-        band.p50 - widen * (band.p50 - band.p10), band.p50, band.p50 + widen * (band.p90 - band.p50)
-    )
+    wide = Quantiles(band.p50 - widen * (band.p50 - band.p10), band.p50, band.p50 + widen * (band.p90 - band.p50))
     return book.correct(wide, base.scale_w, lead_h).tidy(0.0)

@@ -172,9 +172,7 @@ class HouseObserver:
         self._x[rooms, 0] = measured[rooms]
         self._x[rooms, 1] = mass[rooms]
         self._x[rooms, 2] = 0.0
-        spread = np.stack(
-            [np.full(len(measured), 0.2), 0.5 + 0.5 * self._ria * need, 0.35 * self.bound_w], axis=1
-        )
+        spread = np.stack([np.full(len(measured), 0.2), 0.5 + 0.5 * self._ria * need, 0.35 * self.bound_w], axis=1)
         start = spread[:, :, None] * np.eye(3) * spread[:, None, :]
         self._p[rooms] = start[rooms]
 

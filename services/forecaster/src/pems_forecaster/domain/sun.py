@@ -61,9 +61,7 @@ def sun_at(slots: Ints, *, latitude: float, longitude: float, altitude_m: float)
     zenith = position["apparent_zenith"].to_numpy(dtype=np.float64)
     up = zenith < 90.0
     extra = np.asarray(irradiance.get_extra_radiation(times), dtype=np.float64)
-    airmass = atmosphere.get_absolute_airmass(
-        atmosphere.get_relative_airmass(np.where(up, zenith, 89.999)), pressure
-    )
+    airmass = atmosphere.get_absolute_airmass(atmosphere.get_relative_airmass(np.where(up, zenith, 89.999)), pressure)
     with np.errstate(all="ignore"):  # it divides by the cosine at night; those slots are replaced below
         sky = clearsky.ineichen(zenith, airmass, LINKE_TURBIDITY, altitude=altitude_m, dni_extra=extra)
     ghi, dni, dhi = (np.where(up, np.nan_to_num(np.asarray(sky[k])), 0.0) for k in ("ghi", "dni", "dhi"))

@@ -1,0 +1,103 @@
+"""Filling the forecaster's memory from the stored history: loads and PV of the last weeks, rooms of the last days."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pems_common.history import HistoryReader
+from pems_common.home import Home
+from pems_common.timegrid import SLOT, slot_start
+from pems_forecaster.domain.grid import LocalCalendar, slot_no
+from pems_forecaster.domain.load import HISTORY_DAYS
+from pems_forecaster.domain.observer import HouseObserver, RoomInputs
+from pems_forecaster.domain.slot_history import SlotHistory
+
+__all__ = ["backfill", "warm_up"]
+
+WARM_UP = timedelta(hours=48)
+DIRECT = {
+    "pv_w": "pv_power_w",
+    "outdoor_c": "outdoor_temperature_c",
+    "spot_eur_mwh": "price.spot_eur_mwh",
+}
+
+Columns = Mapping[str, list[float | None]]
+
+
+def _relay(room: str) -> str:
+    return f"room.{room}.relay_on"
+
+
+def _air(room: str) -> str:
+    return f"room.{room}.temperature_c"
+
+
+async def backfill(home: Home, reader: HistoryReader, history: SlotHistory, now: datetime) -> int:
+    """Fill slots that the own memory lacks from the last four weeks; returns how many load slots were new.
+
+    Raises:
+        UnavailableError: The history is away.
+    """
+    end = slot_start(now)
+    start = end - timedelta(days=HISTORY_DAYS)
+    names = [*DIRECT.values(), "load_power_w", "ev.power_w", "water.power_w", *map(_relay, home.rooms)]
+    columns = await reader.slots(names, start, end)
+    first = slot_no(start)
+    for own, stored in DIRECT.items():
+        history.put_missing(own, first, columns.get(stored, []))
+    return history.put_missing("load_w", first, uncontrolled(home, columns))
+
+
+def uncontrolled(home: Home, columns: Columns) -> list[float | None]:
+    """Take the controlled loads out of the stored load [W].
+
+    A slot in which a relay that is known elsewhere in the window is unknown stays unknown: its heating would
+    otherwise count as base load.
+    """
+    load = columns.get("load_power_w", [])
+    stored = {name: columns.get(_relay(name), []) for name in home.rooms}
+    relays = {name: values for name, values in stored.items() if any(v is not None for v in values)}
+    extra = [columns.get(name, []) for name in ("ev.power_w", "water.power_w")]
+    result: list[float | None] = []
+    for i, value in enumerate(load):
+        if value is None or any(values[i] is None for values in relays.values()):
+            result.append(None)
+            continue
+        heating = sum((values[i] or 0.0) * home.rooms[name].heat_w for name, values in relays.items())
+        others = sum(column[i] or 0.0 for column in extra if i < len(column))
+        result.append(max(0.0, value - heating - others))
+    return result
+
+
+async def warm_up(
+    home: Home, reader: HistoryReader, observer: HouseObserver, calendar: LocalCalendar, now: datetime
+) -> int:
+    """Let an observer that knows nothing walk through the last two days; returns how many slots it saw.
+
+    The sun is not in the history: what it did shows in the disturbance for some hours.
+
+    Raises:
+        UnavailableError: The history is away.
+    """
+    end = slot_start(now)
+    start = end - WARM_UP
+    names = ["outdoor_temperature_c", *map(_air, home.rooms), *map(_relay, home.rooms)]
+    columns = await reader.slots(names, start, end)
+    count = int(WARM_UP / SLOT)
+    outdoor = columns.get("outdoor_temperature_c", [])
+    seen = 0
+    for i in range(count):
+        air = {name: v for name in home.rooms if (v := _get(columns, _air(name), i)) is not None}
+        outside = outdoor[i] if i < len(outdoor) else None
+        if not air or outside is None:
+            continue
+        heat = {name: (_get(columns, _relay(name), i) or 0.0) * room.heat_w for name, room in home.rooms.items()}
+        hour = calendar.hour(slot_no(start) + i)
+        # A slot's mean is taken as the reading of its middle.
+        observer.step(start + SLOT * (i + 0.5), RoomInputs(outside, heat, air, {}, hour))
+        seen += 1
+    return seen
+
+
+def _get(columns: Columns, name: str, i: int) -> float | None:
+    values = columns.get(name, [])
+    return values[i] if i < len(values) else None

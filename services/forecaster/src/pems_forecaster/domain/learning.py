@@ -1,0 +1,83 @@
+"""What a finished slot teaches: history, matched errors, and the scores of a finished day."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pems_common.home import Home
+from pems_common.messages import Prices, Score
+from pems_forecaster.domain.forecast import KINDS, LIMITED_SHARE, VERSIONS, Books
+from pems_forecaster.domain.grid import SLOTS_PER_DAY, slot_at, slot_no
+from pems_forecaster.domain.residuals import Matched, day_metrics
+from pems_forecaster.domain.slot_history import SlotHistory
+
+__all__ = ["day_scores", "learn_prices", "learn_slot"]
+
+_SERIES = {"pv": "pv_w", "load": "load_w", "temperature": "outdoor_c", "price": "spot_eur_mwh"}
+CLIPPED_SHARE = 0.985
+
+
+def learn_prices(history: SlotHistory, prices: Prices) -> None:
+    """Keep the released spot prices of a message [EUR/MWh]."""
+    first, until = slot_no(prices.spot_eur_mwh.start), slot_no(prices.known_until)
+    per_value = max(1, prices.spot_eur_mwh.step_s // 900)
+    for i, value in enumerate(prices.spot_eur_mwh.values):
+        for slot in range(first + i * per_value, first + (i + 1) * per_value):
+            if slot < until:
+                history.put("spot_eur_mwh", slot, value)
+
+
+def learn_slot(
+    home: Home, history: SlotHistory, books: Books, slot: int, means: Mapping[str, float], prices: Prices | None
+) -> None:
+    """Take the means of a finished slot: keep them, and compare them with what was forecast.
+
+    PV that was held back (battery full without export, negative selling price) or clipped by the inverter does
+    not tell what the sun could have given: it trains nothing.
+    """
+    for name, value in means.items():
+        history.put(name, slot, value)
+    limited = means.get("pv_limited", 0.0) > LIMITED_SHARE
+    pv_w = means.get("pv_w")
+    if pv_w is not None and pv_w > CLIPPED_SHARE * home.pv.inverter_ac_limit_w:
+        limited = True
+    sell = None if prices is None else prices.sell_czk_kwh.at(slot_at(slot))
+    if sell is not None and sell < 0.0:
+        limited = True
+    if limited:
+        history.put("pv_limited", slot, 1.0)
+    books.pv.match(slot, pv_w, train=not limited)
+    books.load.match(slot, means.get("load_w"))
+    books.temperature.match(slot, means.get("outdoor_c"))
+    books.price.match(slot, history.get("spot_eur_mwh", slot, before=slot + 1))
+
+
+def day_scores(history: SlotHistory, books: Books) -> list[Score]:
+    """Score the slots matched since the last call, per kind, with persistence (same slot some days ago) beside it."""
+    scores = []
+    for kind in KINDS:
+        metrics: dict[str, float] = {}
+        for day, matched in sorted(books.of(kind).take_today().items()):
+            if not matched:
+                continue
+            metrics |= {f"{name}_day{day}": value for name, value in day_metrics(matched).items()}
+            baseline = _persistence_mae(history, _SERIES[kind], matched, day)
+            if baseline is not None:
+                metrics[f"persistence_mae_day{day}"] = round(baseline, 4)
+                if baseline > 0.0:
+                    metrics[f"skill_day{day}"] = round(1.0 - metrics[f"mae_day{day}"] / baseline, 4)
+        if metrics:
+            scores.append(
+                Score(
+                    kind=f"forecast.{kind}", window="1d", metrics=metrics, model=VERSIONS[kind], baseline="persistence"
+                )
+            )
+    return scores
+
+
+def _persistence_mae(history: SlotHistory, series: str, matched: list[Matched], day: int) -> float | None:
+    slots = np.array([m.slot for m in matched], dtype=np.int64)
+    actual = np.array([m.actual for m in matched])
+    before = history.at(series, slots - day * SLOTS_PER_DAY, before=int(slots.max()) + 1)
+    known = np.isfinite(before)
+    return float(np.mean(np.abs(actual[known] - before[known]))) if known.sum() >= 0.8 * len(matched) else None

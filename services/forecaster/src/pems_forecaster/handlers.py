@@ -1,0 +1,466 @@
+"""The forecaster's use cases: listen to the house, learn from each slot, issue forecasts, watch the rooms.
+
+All durations are house time but for `LEAST_WALL_S`, which spares the machine in fast runs.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pems_common.bus import Bus
+from pems_common.clock import Clock
+from pems_common.errors import PermanentError, UnavailableError
+from pems_common.health import Health
+from pems_common.history import HistoryReader
+from pems_common.home import Home
+from pems_common.ids import new_id
+from pems_common.logs import get_logger
+from pems_common.messages import (
+    Body,
+    Envelope,
+    Evidence,
+    Prices,
+    Score,
+    Telemetry,
+    Thermal,
+    Weather,
+    read_body,
+    wrap,
+)
+from pems_forecaster.adapters.state_file import StateFile
+from pems_forecaster.backfill import backfill, warm_up
+from pems_forecaster.domain.forecast import (
+    KINDS,
+    Books,
+    Inputs,
+    Made,
+    horizon_slots,
+    make_forecast,
+    remember,
+)
+from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
+from pems_forecaster.domain.learning import day_scores, learn_prices, learn_slot
+from pems_forecaster.domain.observer import HouseObserver, RoomInputs
+from pems_forecaster.domain.rooms import PRIOR_VERSION, prior_interval, prior_models
+from pems_forecaster.domain.sampler import RoomSampler, SlotSampler
+from pems_forecaster.domain.slot_history import SlotHistory
+
+__all__ = ["ForecasterHandlers"]
+
+LEAST_WALL_S = 5.0
+TICK = timedelta(seconds=60)
+OBSERVE_EVERY = timedelta(minutes=5)
+SAVE_EVERY = timedelta(hours=1)
+TELEMETRY_SILENT = timedelta(minutes=5)
+BACKFILL_RETRY_WALL_S = 30.0
+BACKFILL_TRIES = 20
+KEPT_FORECASTS = 20
+KEPT_REQUESTS = 100
+STATE_VERSION = 1
+
+
+class ForecasterHandlers:
+    """Implements `Service` for the forecaster."""
+
+    def __init__(
+        self,
+        home: Home,
+        clock: Clock,
+        bus: Bus,
+        history: HistoryReader | None = None,
+        *,
+        state_dir: Path | None = None,
+        source: str = "forecaster",
+        health: Health | None = None,
+    ) -> None:
+        """Wire the forecaster.
+
+        Args:
+            home: The site.
+            clock: House and wall time.
+            bus: Where telemetry, weather and prices come from, and forecasts go to.
+            history: Stored history to begin with, None where there is none.
+            state_dir: Where own memory is kept over restarts; None keeps none.
+            source: `source` of the messages.
+            health: Where to report.
+        """
+        self._home, self._clock, self._bus, self._reader = home, clock, bus, history
+        self._site = home.site.id
+        self._source, self._health = source, health
+        self._log = get_logger("forecaster")
+        self._file = None if state_dir is None else StateFile(state_dir / f"forecaster-{self._site}.json")
+        self._calendar = LocalCalendar(home.site.zone, home.site.country)
+        self._memory = SlotHistory()
+        self._books = Books()
+        self._models = prior_models(home)
+        self._observer = HouseObserver(self._models)
+        self._slot, self._rooms = SlotSampler(), RoomSampler()
+        self._telemetry: Envelope | None = None
+        self._weather: tuple[str, Weather] | None = None
+        self._prices: tuple[str, Prices] | None = None
+        self._dirty = False
+        self._issued_slot = -1
+        self._issued_wall: float | None = None
+        self._made: Made | None = None
+        self._forecasts: OrderedDict[str, Envelope] = OrderedDict()
+        self._requests: OrderedDict[str, str | None] = OrderedDict()
+        self._thermal: dict[str, Thermal] = {}
+        self._thermal_slot, self._thermal_known = -1, 0
+        self._scores: dict[str, Score] = {}
+        self._pending_scores: list[Score] = []
+        self._score_day: int | None = None
+        self._saved_at: datetime | None = None
+        self._backfill_tries = 0 if history is None else BACKFILL_TRIES
+        self._backfill_wall: float | None = None
+        self._restored = False
+        self._turn = asyncio.Lock()
+
+    # --- Service ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the service."""
+        return "forecaster"
+
+    @property
+    def tick_every(self) -> timedelta:
+        """House time between ticks."""
+        return TICK
+
+    @property
+    def watches(self) -> Collection[str]:
+        """New weather or prices call for a new forecast at once."""
+        return ("weather", "prices")
+
+    async def start(self) -> None:
+        """Load what was learnt before; a damaged file is set aside, and learning begins anew."""
+        if self._health is not None:
+            self._health.declare("forecast", required=False, detail="no forecast yet")
+        if self._file is None:
+            return
+        try:
+            document = self._file.load()
+            if document is not None:
+                self._load(document)
+                self._restored = True
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._log.error("memory is damaged, it is set aside", file=str(self._file.path), error=repr(error))
+            self._file.set_aside()
+            self._memory, self._books = SlotHistory(), Books()
+            self._observer = HouseObserver(self._models)
+        except OSError as error:
+            self._log.error("memory cannot be read", file=str(self._file.path), error=repr(error))
+
+    async def on_state(self, poke: Envelope) -> None:
+        """New weather or prices: forecast anew, unless the last forecast already knew them."""
+        if self._made is not None and poke.id in self._made.body.inputs:
+            return
+        self._dirty = True
+        await self._issue_now()
+
+    async def tick(self) -> None:
+        """Sample, learn, watch the rooms, and issue what is due."""
+        async with self._turn:
+            await self._tick()
+
+    async def _tick(self) -> None:
+        await self._guarded(self._sample)
+        self._close_slots(slot_no(self._clock.now()))
+        await self._backfill_if_due()
+        self._observe()
+        await self._guarded(self._issue_if_due)
+        await self._guarded(self._publish_thermal_if_due)
+        await self._guarded(self._publish_scores_if_due)
+        self._save_if_due()
+
+    async def _issue_now(self) -> None:
+        async with self._turn:
+            await self._guarded(self._issue_if_due)
+
+    async def stop(self) -> None:
+        """Save what was learnt."""
+        self._save()
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a step that needs the bus; without it the step is tried again at the next tick."""
+        try:
+            await work()
+        except UnavailableError as error:
+            self._log.warning("the bus is away", error=str(error))
+
+    # --- listening and learning ------------------------------------------------------------------
+
+    async def _sample(self) -> None:
+        """Take the newest telemetry, once."""
+        envelope = await self._bus.latest("telemetry", self._site)
+        if envelope is None or (self._telemetry is not None and envelope.id == self._telemetry.id):
+            return
+        if self._clock.now() - envelope.at > TELEMETRY_SILENT:
+            return
+        try:
+            telemetry = read_body(envelope, Telemetry)
+        except PermanentError as error:
+            self._log.warning("telemetry cannot be read", error=str(error))
+            return
+        self._telemetry = envelope
+        self._close_slots(slot_no(envelope.at))
+        self._slot.add(self._home, telemetry)
+        self._rooms.add(self._home, telemetry)
+
+    def _close_slots(self, now_slot: int) -> None:
+        """Learn from the running slot when it is over."""
+        if self._slot.slot < 0:
+            self._slot.slot = now_slot
+        if now_slot <= self._slot.slot:
+            return
+        prices = None if self._prices is None else self._prices[1]
+        learn_slot(self._home, self._memory, self._books, self._slot.slot, self._slot.finish(), prices)
+        for missed in range(max(self._slot.slot + 1, now_slot - 96), now_slot):
+            learn_slot(self._home, self._memory, self._books, missed, {}, prices)
+        self._slot.slot = now_slot
+        self._memory.prune(now_slot)
+        day = self._calendar.place(now_slot)[0]
+        if self._score_day is not None and day != self._score_day:
+            self._pending_scores += day_scores(self._memory, self._books)
+        self._score_day = day
+
+    async def _backfill_if_due(self) -> None:
+        """Read the stored history once; try again for a while where ingest is not there yet."""
+        if self._reader is None or self._backfill_tries <= 0:
+            return
+        wall = self._clock.monotonic()
+        if self._backfill_wall is not None and wall - self._backfill_wall < BACKFILL_RETRY_WALL_S:
+            return
+        self._backfill_wall = wall
+        self._backfill_tries -= 1
+        now = self._clock.now()
+        try:
+            filled = await backfill(self._home, self._reader, self._memory, now)
+            if not self._restored:
+                observer = HouseObserver(self._models)
+                seen = await warm_up(self._home, self._reader, observer, self._calendar, now)
+                if seen:
+                    self._observer = observer
+            self._backfill_tries = 0
+            self._dirty = self._dirty or filled > 0
+            self._log.info("memory filled from the stored history", load_slots=filled)
+        except UnavailableError as error:
+            self._log.info("the stored history is away", tries_left=self._backfill_tries, error=str(error))
+
+    # --- rooms -----------------------------------------------------------------------------------
+
+    def _observe(self) -> None:
+        """Advance the observer of the rooms every five minutes."""
+        now = self._clock.now()
+        at = self._observer.at
+        if at is not None and now - at < OBSERVE_EVERY - TICK / 2:
+            return
+        outdoor = self._rooms.outdoor_c
+        if outdoor is None and self._made is not None:
+            outdoor = self._made.body.outdoor_temperature_c.p50.at(now)
+        if outdoor is None:
+            return
+        heat, air, windows = self._rooms.take()
+        hour = self._calendar.hour(slot_no(now))
+        self._observer.step(now, RoomInputs(outdoor, heat, air, self._solar_now(now), hour, windows))
+
+    def _solar_now(self, now: datetime) -> dict[str, float]:
+        """Irradiance on the facades now: the forecast's, corrected by what the PV plant sees."""
+        if self._made is None:
+            return {}
+        expected = self._made.body.pv_power_w.p50.at(now)
+        measured = self._slot.mean("pv_w")
+        ratio = 1.0
+        free = (self._slot.mean("pv_limited") or 0.0) < 0.3
+        if expected is not None and measured is not None and free:
+            floor = 0.05 * self._home.pv.inverter_ac_limit_w
+            if expected > floor:
+                ratio = min(max(measured / expected, 0.0), 1.6)
+        return {name: (series.at(now) or 0.0) * ratio for name, series in self._made.body.solar_w_m2.items()}
+
+    async def _publish_thermal_if_due(self) -> None:
+        """Publish models and states of all rooms: at the start, when a room is first seen, and each slot."""
+        slot = slot_no(self._clock.now())
+        states = {room: self._observer.state(room) for room in self._models}
+        known = sum(state is not None for state in states.values())
+        if slot == self._thermal_slot and known == self._thermal_known:
+            return
+        for room, model in self._models.items():
+            thermal = Thermal(
+                room=room,
+                model=model,
+                interval=prior_interval(model),
+                tier="prior",
+                evidence=Evidence(),
+                state=states[room],
+                version=f"{PRIOR_VERSION}-{self._home.config_hash()[:8]}",
+            )
+            await self._publish(thermal)
+            self._thermal[room] = thermal
+        self._thermal_slot, self._thermal_known = slot, known
+
+    # --- forecasts -------------------------------------------------------------------------------
+
+    def request(self) -> str:
+        """Ask for a new forecast at the next occasion; returns the request's id."""
+        request_id = new_id(self._clock.wall_now())
+        self._requests[request_id] = None
+        while len(self._requests) > KEPT_REQUESTS:
+            self._requests.popitem(last=False)
+        self._dirty = True
+        return request_id
+
+    async def serve_request(self) -> None:
+        """Issue what was asked for, if the last forecast is old enough; else the next tick does."""
+        await self._issue_now()
+
+    async def _issue_if_due(self) -> None:
+        now, wall = self._clock.now(), self._clock.monotonic()
+        if slot_no(now) == self._issued_slot and not self._dirty:
+            return
+        if self._issued_wall is not None and wall - self._issued_wall < LEAST_WALL_S:
+            return
+        await self._read_inputs(now)
+        if self._telemetry is None and self._weather is None:
+            return
+        await self._issue(now)
+        self._issued_slot, self._issued_wall, self._dirty = slot_no(now), wall, False
+
+    async def _read_inputs(self, now: datetime) -> None:
+        """Read the latest weather (newest run of all providers) and prices; what was there before stays if gone."""
+        best = None if self._weather is None else self._weather[1].run_at
+        for envelope in (await self._bus.latest_all("weather", self._site)).values():
+            try:
+                weather = read_body(envelope, Weather)
+            except PermanentError as error:
+                self._log.warning("weather cannot be read", error=str(error))
+                continue
+            if weather.available_at <= now and (best is None or weather.run_at >= best):
+                self._weather, best = (envelope.id, weather), weather.run_at
+        newest = await self._bus.latest("prices", self._site)
+        if newest is not None and (self._prices is None or newest.id != self._prices[0]):
+            try:
+                self._prices = (newest.id, read_body(newest, Prices))
+                learn_prices(self._memory, self._prices[1])
+            except PermanentError as error:
+                self._log.warning("prices cannot be read", error=str(error))
+
+    async def _issue(self, now: datetime) -> None:
+        """Make, publish and remember a forecast."""
+        began = self._clock.monotonic()
+        silent = self._telemetry is None or now - self._telemetry.at > TELEMETRY_SILENT
+        known = (self._weather, self._prices)
+        ids = tuple(item[0] for item in known if item is not None)
+        inputs = Inputs(
+            weather=None if self._weather is None else self._weather[1],
+            prices=None if self._prices is None else self._prices[1],
+            history=self._memory,
+            load_now_w=self._slot.mean("load_w"),
+            outdoor_now_c=None if silent else self._rooms.outdoor_c,
+            ids=ids if self._telemetry is None else (*ids, self._telemetry.id),
+            telemetry_silent=silent,
+        )
+        made = make_forecast(self._home, self._calendar, Grid(now, horizon_slots(self._home)), inputs, self._books)
+        envelope = await self._publish(made.body)
+        remember(made, self._books, self._memory)
+        self._made = made
+        self._forecasts[envelope.id] = envelope
+        while len(self._forecasts) > KEPT_FORECASTS:
+            self._forecasts.popitem(last=False)
+        for request_id, answer in self._requests.items():
+            if answer is None:
+                self._requests[request_id] = envelope.id
+        self._report(made, took_s=self._clock.monotonic() - began)
+
+    def _report(self, made: Made, *, took_s: float) -> None:
+        degraded = list(made.body.degraded)
+        self._log.info(
+            "forecast issued",
+            slots=made.grid.count,
+            degraded=degraded,
+            experience_days={kind: round(self._books.of(kind).days, 1) for kind in KINDS},
+            took_ms=round(1000 * took_s, 1),
+        )
+        if self._health is not None:
+            self._health.set("forecast", not degraded, ", ".join(degraded), required=False)
+
+    async def _publish(self, body: Body) -> Envelope:
+        envelope = wrap(body, site=self._site, clock=self._clock, source=self._source)
+        await self._bus.publish(envelope)
+        return envelope
+
+    async def _publish_scores_if_due(self) -> None:
+        """Publish the scores of the day that ended."""
+        while self._pending_scores:
+            await self._publish(self._pending_scores[0])
+            score = self._pending_scores.pop(0)
+            self._scores[score.kind] = score
+
+    # --- what the API shows ----------------------------------------------------------------------
+
+    def latest_forecast(self) -> Envelope | None:
+        """The forecast issued last."""
+        return next(reversed(self._forecasts.values()), None)
+
+    def forecast(self, wanted: str) -> Envelope | None:
+        """Find a forecast by its own id or by that of the request it answered.
+
+        Raises:
+            KeyError: Neither is known. (None: the request waits.)
+        """
+        if wanted in self._forecasts:
+            return self._forecasts[wanted]
+        answer = self._requests[wanted]
+        return None if answer is None else self._forecasts[answer]
+
+    def thermals(self) -> dict[str, Thermal]:
+        """Model and state of each room as published last."""
+        return dict(self._thermal)
+
+    def scores(self) -> dict[str, Score]:
+        """Scores of the last finished day by kind."""
+        return dict(self._scores)
+
+    # --- memory over restarts --------------------------------------------------------------------
+
+    def _save_if_due(self) -> None:
+        now = self._clock.now()
+        if self._saved_at is None:
+            self._saved_at = now
+        elif now - self._saved_at >= SAVE_EVERY:
+            self._save()
+
+    def _save(self) -> None:
+        self._saved_at = self._clock.now()
+        if self._file is None:
+            return
+        document = {
+            "version": STATE_VERSION,
+            "saved_at": self._saved_at.isoformat(),
+            "history": self._memory.to_json(),
+            "books": {kind: self._books.of(kind).to_json() for kind in KINDS},
+            "observer": self._observer.to_json(),
+            "scores": {kind: score.model_dump(mode="json") for kind, score in self._scores.items()},
+        }
+        try:
+            self._file.save(document)
+        except OSError as error:
+            self._log.error("memory cannot be saved", file=str(self._file.path), error=repr(error))
+
+    def _load(self, document: dict[str, object]) -> None:
+        """Take a saved document.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: It is damaged or of another version.
+        """
+        if document.get("version") != STATE_VERSION:
+            raise ValueError(f"version {document.get('version')!r} is not {STATE_VERSION}")
+        self._memory = SlotHistory.from_json(document["history"])  # type: ignore[arg-type]
+        for kind in KINDS:
+            self._books.of(kind).load_json(document["books"][kind])  # type: ignore[index]
+        self._observer.load_json(document["observer"], self._clock.now())  # type: ignore[arg-type]
+        saved: dict[str, object] = document.get("scores", {})  # type: ignore[assignment]
+        self._scores = {kind: Score.read(score) for kind, score in saved.items()}
+        self._log.info("memory loaded", load_slots=len(self._memory.series.get("load_w", {})))

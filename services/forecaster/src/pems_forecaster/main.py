@@ -1,0 +1,32 @@
+"""Starts the forecaster as a process."""
+
+from pems_common.runner import Running, Runtime, run_service
+from pems_forecaster.adapters.history_http import HistoryHttp
+from pems_forecaster.api import forecaster_router
+from pems_forecaster.handlers import ForecasterHandlers
+
+__all__ = ["build", "main"]
+
+
+def build(rt: Runtime) -> Running:
+    """Wire the forecaster."""
+    history = HistoryHttp(rt.settings.url_of("ingest"), api_key=rt.auth.internal_key)
+    handlers = ForecasterHandlers(
+        rt.home,
+        rt.clock,
+        rt.bus,
+        history,
+        state_dir=rt.settings.data / "forecaster",
+        source=rt.source,
+        health=rt.health,
+    )
+    return Running(service=handlers, routers=[forecaster_router(handlers, rt.auth)])
+
+
+def main() -> None:
+    """Run until told to stop."""
+    run_service("forecaster", build, mqtt=False, requires=("redis",))
+
+
+if __name__ == "__main__":
+    main()
