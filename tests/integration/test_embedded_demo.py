@@ -24,6 +24,7 @@ from pems_cli.stack import Stack, StackOptions
 from pems_cli.supervisor import Part
 
 _TOY = Path(__file__).with_name("toy_service.py")
+_START = "2026-01-15T06:00"  # a given start asks no live source
 _SERVICES = ("house", "controller", "ingest", "optimizer")
 
 
@@ -66,7 +67,7 @@ def _demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tu
     monkeypatch.setattr(demo, "build_stack", _toy_stack)
     console = Console(record=True, width=200, file=io.StringIO())
     path = tmp_path / "out" / "report.json"
-    code = run_demo(DemoOptions(speed=600.0, headless=True, report=path, **options), console)
+    code = run_demo(DemoOptions(speed=600.0, headless=True, report=path, start=_START, **options), console)
     return code, json.loads(path.read_text()), console.export_text()
 
 
@@ -128,7 +129,7 @@ def test_a_part_that_never_gets_ready_is_shown_with_its_log(tmp_path: Path, monk
     monkeypatch.setattr(demo, "build_stack", broken)
     monkeypatch.setenv("PEMS_DATA", str(tmp_path / "var"))
     console = Console(record=True, width=200, file=io.StringIO())
-    assert run_demo(DemoOptions(hours=1, speed=600.0, headless=True), console) == 1
+    assert run_demo(DemoOptions(hours=1, speed=600.0, headless=True, start=_START), console) == 1
     text = console.export_text()
     assert "monitor did not become ready" in text
     assert "no such page" in text

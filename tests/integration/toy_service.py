@@ -51,8 +51,8 @@ def _answer(path: str) -> Any:
         return _status()
     if (NAME, path) == ("house", "/v1/truth"):
         return {"energy_cost_czk": 10 + seconds, "comfort_k_h": {"obyvak": 0.5 * seconds}}
-    if (NAME, path) == ("ingest", "/v1/history/info"):
-        return [{"series": "pv_power_w", "count": stored, "first_at": "", "last_at": ""}]
+    if (NAME, path) == ("ingest", "/v1/series"):
+        return {"series": [{"series": "pv_power_w", "count": stored}]}
     if (NAME, path) == ("optimizer", "/v1/plan"):
         return {"solver": {"status": "optimal"}}
     return None

@@ -22,8 +22,9 @@ from pems_cli.run import Run, RunBusyError, open_run
 from pems_cli.session import Session
 from pems_cli.stack import SERVICES, Stack, StackOptions, build_stack
 from pems_cli.world import choose_world
+from pems_common.clock import SystemClock
 from pems_common.home import Home, HomeError, load_home
-from pems_common.world import write_world_file
+from pems_common.world import WorldFile, write_world_file
 
 __all__ = ["DemoOptions", "house_start", "load_home_or_explain", "make_world", "open_session", "run_demo", "run_up"]
 
@@ -80,14 +81,31 @@ def load_home_or_explain(console: Console) -> Home | None:
         return None
 
 
-def make_world(console: Console, run: Run, sources: str, seed: int) -> bool:
+def _last_days(options: DemoOptions, home: Home, console: Console) -> tuple[WorldFile | None, datetime | None]:
+    """The last days as they were, and when to start in them; (None, None) where others are wanted or none come."""
+    if options.speed == 1.0 or options.start is not None or options.sources not in ("auto", "live"):
+        return None, None
+    from pems_cli.prefetch import fetch_last_days, last_days_start
+
+    world, why = fetch_last_days(home, seed=options.seed)
+    if world is None:
+        console.print(f"[dim]no prices and weather of the last days: {escape(why)}[/dim]")
+        return None, None
+    return world, last_days_start(SystemClock().wall_now(), home.site.zone)
+
+
+def make_world(console: Console, run: Run, sources: str, seed: int, live: WorldFile | None = None) -> bool:
     """Write the run's world file and say which world it is; false after telling why it cannot be."""
     try:
-        world, words = choose_world(sources, seed=seed, start_at=run.start_at, data_sets=data_sets_directory())
+        if live is not None:
+            chosen: tuple[WorldFile | None, str] = live, "the last days' weather and prices, fetched just now"
+        else:
+            chosen = choose_world(sources, seed=seed, start_at=run.start_at, data_sets=data_sets_directory())
     except ValueError as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         run.close()
         return False
+    world, words = chosen
     if world is None:
         run.world_file.unlink(missing_ok=True)
     else:
@@ -114,8 +132,12 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     home = load_home_or_explain(console)
     if home is None:
         return 2
+    live, start_at = _last_days(options, home, console)
+    if live is None and options.sources == "live" and options.speed != 1.0:
+        return 2
     try:
-        start_at = house_start(options.start, options.speed, ZoneInfo(home.site.timezone))
+        if live is None:
+            start_at = house_start(options.start, options.speed, ZoneInfo(home.site.timezone))
         run = open_run(data_directory(), speed=options.speed, start_at=start_at)
     except ValueError:
         console.print(f"[red]--start {escape(str(options.start))} is no date: write 2026-01-15[/red]")
@@ -123,7 +145,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     except RunBusyError as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         return 2
-    if not make_world(console, run, options.sources, options.seed):
+    if not make_world(console, run, options.sources, options.seed, live):
         return 2
     wanted = StackOptions(options.only, home_file(), armed=True, sources=options.sources, seed=options.seed)
     session = open_session(console, run, wanted)

@@ -94,8 +94,9 @@ class Observer:
 
     def stored(self) -> dict[str, int]:
         """Points stored per series, from ingest; empty when it does not answer."""
-        answer = self.get("ingest", "/v1/history/info")
-        return {str(row["series"]): int(row["count"]) for row in answer} if isinstance(answer, list) else {}
+        answer = self.get("ingest", "/v1/series")
+        rows = answer.get("series", []) if isinstance(answer, dict) else []
+        return {str(row["series"]): int(row["count"]) for row in rows}
 
     def plan_status(self) -> str | None:
         """How the newest plan came about (optimal, incumbent, fallback), from the optimizer."""

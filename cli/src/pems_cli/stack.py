@@ -179,6 +179,9 @@ def build_stack(run: Run, options: StackOptions) -> Stack:
     ports["flower"] = chooser.choose("Flower", 5555)
     env["PEMS_FLOWER_PORT"] = str(ports["flower"])
 
+    if options.own_servers:  # real devices send to the port that home.yaml names
+        env["PEMS_LOXONE_UDP_PORT"] = str(chooser.choose("Loxone UDP", 2000, udp=True))
+
     for name in SERVICES:
         if name in options.services:
             command = [sys.executable, "-P", "-m", f"pems_{name}.main"]

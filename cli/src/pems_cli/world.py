@@ -32,7 +32,7 @@ def choose_world(
     Raises:
         ValueError: Measured files are asked for and not there.
     """
-    if sources == "live" or (sources == "auto" and start_at is None):
+    if start_at is None and sources in ("live", "auto"):
         return None, "live prices and weather where they answer, else generated days"
     recorded = data_sets is not None and all((data_sets / name).is_file() for name in _RECORDED)
     day = "" if start_at is None else start_at.date().isoformat()
