@@ -1,0 +1,271 @@
+"""The planning problem as frozen arrays: everything a solver may know, and nothing else.
+
+Slots have equal length; powers are means over a slot [W], prices [CZK/kWh], temperatures [C]. `T` is the number
+of slots, `R` the number of planned rooms. Grid + = import, battery + = discharge.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "BatterySpec",
+    "Bools",
+    "EvSpec",
+    "Floats",
+    "GridSpec",
+    "Note",
+    "PlanningProblem",
+    "RoomSet",
+    "WaterSpec",
+    "Weights",
+]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about the whole plan that a person should see, as a reason code with its parameters."""
+
+    code: str
+    params: dict[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What counts how much, in money. Comfort, wear and switching are prices, never scaled down by a profile.
+
+    Attributes:
+        profile: Name of the profile these come from.
+        given: The profile's own weights, for display.
+        export_czk_kwh: Charged per kWh exported or curtailed (self-consumption).
+        peak_czk_kw: Charged for the horizon's highest mean import of a slot.
+        below_czk_k_h: Per K h below a room's planning band.
+        above_czk_k_h: Per K h above it.
+        start_czk: Per relay start.
+        intent_czk: Per change of the battery's intent (register writes).
+        overload_czk_kwh: Per kWh of import above the breaker: a soft wall.
+    """
+
+    profile: str = "balanced"
+    given: dict[str, float] = field(default_factory=dict)
+    export_czk_kwh: float = 0.7
+    peak_czk_kw: float = 5.7
+    below_czk_k_h: float = 8.0
+    above_czk_k_h: float = 3.0
+    start_czk: float = 0.05
+    intent_czk: float = 0.25
+    overload_czk_kwh: float = 50.0
+
+
+@dataclass(frozen=True)
+class RoomSet:
+    """All planned rooms as arrays; room `r` has air and mass (slab) as its two states.
+
+    Attributes:
+        names: `R` names.
+        heater_w: Power of each relay (R,).
+        a: Own two-state step matrix, losses to neighbours included (R, 2, 2).
+        b_air: Effect of 1 W into the air on (air, mass) over one step (R, 2).
+        b_mass: Effect of 1 W into the mass (R, 2).
+        outward_w_k: Conductance of each air node to outdoors (R,).
+        coupling_w_k: Conductance between air nodes (R, R), symmetric, zero diagonal.
+        joint_a: Step matrix of all rooms together, states ordered air 0..R-1, mass 0..R-1 (2R, 2R).
+        joint_b: Effect of 1 W into each node over one step (2R, 2R).
+        heat_to_mass: Share of the heat that goes into the mass (R,).
+        capacity_wh_k: Heat capacity of air and mass (R, 2).
+        air_c: Air temperature now (R,).
+        mass_c: Mass temperature now (R,).
+        air_input_w: Outdoor, sun, gains, disturbance and unplanned neighbours into the air node (T, R).
+        low_c: Lower edge to plan with, safety margin included, at the end of each slot (T, R).
+        high_c: Upper edge to plan with (T, R).
+        band_low_c: The home's own lower edge (T, R).
+        band_high_c: The home's own upper edge (T, R).
+        target_c: Thermostat target (T, R), for rules.
+        priority: Weight of comfort (R,).
+        relay_on: Whether the relay is on now (R,).
+        slots_in_state: Full slots the relay has been as it is (R,), large where unknown.
+        forced: Slots from the first one on that are not the optimizer's to decide (R,).
+        forced_on: What happens in them (T, R).
+        min_on: Least slots on.
+        min_off: Least slots off.
+        starts_max: Starts allowed over the horizon (R,).
+        end_reference_c: Heat-weighted temperature the room should end with (R,).
+        end_value_czk_k: Value of one K of it below the reference (R,).
+        end_bonus_czk_k: Value of one K above it, up to 1 K (R,).
+    """
+
+    names: tuple[str, ...]
+    heater_w: Floats
+    a: Floats
+    b_air: Floats
+    b_mass: Floats
+    outward_w_k: Floats
+    coupling_w_k: Floats
+    joint_a: Floats
+    joint_b: Floats
+    heat_to_mass: Floats
+    capacity_wh_k: Floats
+    air_c: Floats
+    mass_c: Floats
+    air_input_w: Floats
+    low_c: Floats
+    high_c: Floats
+    band_low_c: Floats
+    band_high_c: Floats
+    target_c: Floats
+    priority: Floats
+    relay_on: Bools
+    slots_in_state: NDArray[np.int64]
+    forced: NDArray[np.int64]
+    forced_on: Bools
+    min_on: int
+    min_off: int
+    starts_max: NDArray[np.int64]
+    end_reference_c: Floats
+    end_value_czk_k: Floats
+    end_bonus_czk_k: Floats
+
+    @property
+    def count(self) -> int:
+        """Number of planned rooms."""
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class BatterySpec:
+    """The house battery. Energies are stored energy [Wh], powers at the AC side [W].
+
+    Attributes:
+        dispatch_min_w: Least power when charging from or discharging to the grid.
+        leg: Efficiency of one way.
+        end_value_czk_wh: Value of a stored Wh at the end of the horizon.
+        intent_now: Intent of the running slot, empty where unknown.
+        forced: First slots whose intent is not free.
+        forced_intent: Intent in each of them.
+    """
+
+    capacity_wh: float
+    energy_wh: float
+    min_wh: float
+    max_wh: float
+    charge_max_w: float
+    discharge_max_w: float
+    dispatch_min_w: float
+    leg: float
+    wear_czk_kwh: float
+    end_value_czk_wh: float
+    intent_now: str = ""
+    forced: int = 0
+    forced_intent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvSpec:
+    """The car: energy at the plug [Wh] wanted by the end of slot `deadline - 1`.
+
+    Attributes:
+        forced_w: Power in the first slots that are not free (n,).
+        short_czk_kwh: Charged per kWh missing at the deadline.
+    """
+
+    need_wh: float
+    deadline: int
+    power_min_w: float
+    power_max_w: float
+    forced_w: Floats
+    short_czk_kwh: float = 15.0
+
+
+@dataclass(frozen=True)
+class WaterSpec:
+    """The hot water tank as one temperature.
+
+    Attributes:
+        heat_w: Heat while on.
+        electric_w: Electricity while on.
+        capacity_wh_k: Of the tank.
+        temperature_c: Now.
+        low_c: Least temperature wanted.
+        high_c: Where its own thermostat cuts off.
+        drain_w: Mean heat taken by use and losses in each slot (T,).
+        end_value_czk_k: Value of one K at the end.
+    """
+
+    heat_w: float
+    electric_w: float
+    capacity_wh_k: float
+    temperature_c: float
+    low_c: float
+    high_c: float
+    drain_w: Floats
+    on_now: bool
+    slots_in_state: int
+    end_value_czk_k: float
+    below_czk_k_h: float = 2.0
+    forced: int = 0
+    forced_on: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class GridSpec:
+    """Limits of the connection and of the inverter [W]."""
+
+    import_max_w: float
+    export_max_w: float
+    heating_max_w: float
+    inverter_max_w: float
+    pv_curtailable: bool
+
+
+@dataclass(frozen=True)
+class PlanningProblem:
+    """One house, one horizon.
+
+    Attributes:
+        start: Start of the first slot.
+        frozen: First slots that are already decided (running plan or present state) because solving takes time.
+        pv_w: Expected PV (T,).
+        load_w: Expected load without planned devices (T,); rooms that are not planned are in it.
+        buy: Price of import [CZK/kWh] (T,).
+        sell: Money for export [CZK/kWh] (T,).
+        bands: P10 and P90 of `pv_w`, `load_w`, `buy`, `sell` where the forecast has them.
+        outdoor_c: Outdoor temperature (T,).
+        cheap: Slots that the rules call cheap (T,).
+        heating_season: Whether the rules charge the battery from the grid at all.
+        notes: What is worse than usual in these inputs.
+    """
+
+    start: datetime
+    slots: int
+    frozen: int
+    pv_w: Floats
+    load_w: Floats
+    buy: Floats
+    sell: Floats
+    outdoor_c: Floats
+    cheap: Bools
+    heating_season: bool
+    rooms: RoomSet
+    battery: BatterySpec | None
+    ev: EvSpec | None
+    water: WaterSpec | None
+    grid: GridSpec
+    weights: Weights
+    bands: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    step: timedelta = timedelta(minutes=15)
+
+    @property
+    def dt_h(self) -> float:
+        """Length of a slot [h]."""
+        return self.step.total_seconds() / 3600.0
+
+    @property
+    def kwh(self) -> float:
+        """What 1 W over one slot is in kWh."""
+        return self.dt_h / 1000.0

@@ -1,0 +1,122 @@
+"""The running plan on a new grid: what was decided for slots that are about to begin, and the plan moved on in time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from pems_common.messages import Intent, Plan
+from pems_optimizer.domain.problem import Bools, Floats, PlanningProblem
+from pems_optimizer.domain.scoring import Decision
+
+__all__ = ["RunningPlan", "moved_on"]
+
+
+@dataclass(frozen=True)
+class RunningPlan:
+    """A plan body with questions about instants."""
+
+    plan: Plan
+
+    def _index(self, at: datetime) -> int | None:
+        i = int((at - self.plan.start).total_seconds() // self.plan.step_s)
+        return i if 0 <= i < self.plan.slots else None
+
+    def room_on(self, room: str, at: datetime) -> bool | None:
+        """Relay planned for the slot at an instant; None where the plan does not say."""
+        i = self._index(at)
+        entry = self.plan.rooms.get(room)
+        return None if i is None or entry is None else entry.relay_on[i]
+
+    def slots_in_state(self, room: str, at: datetime, on: bool) -> int | None:
+        """Planned slots before `at` in which the relay was as it is now; None where the plan says otherwise."""
+        i = self._index(at)
+        entry = self.plan.rooms.get(room)
+        if i is None or entry is None or i == 0 or entry.relay_on[i - 1] != on:
+            return None
+        count = 0
+        while i - 1 - count >= 0 and entry.relay_on[i - 1 - count] == on:
+            count += 1
+        return count if count < i else 1000
+
+    def intent(self, at: datetime) -> Intent | None:
+        """Battery intent at an instant."""
+        i = self._index(at)
+        return None if i is None or self.plan.battery is None else self.plan.battery.intent[i]
+
+    def soc_pct(self, at: datetime) -> float | None:
+        """Expected SoC at the start of the slot at an instant."""
+        i = self._index(at)
+        if i is None or self.plan.battery is None or i == 0:
+            return None
+        return self.plan.battery.soc_pct[i - 1]
+
+    def room_c(self, room: str, at: datetime) -> float | None:
+        """Expected air temperature at the start of the slot at an instant."""
+        i = self._index(at)
+        entry = self.plan.rooms.get(room)
+        return None if i is None or entry is None or i == 0 else entry.temperature_c[i - 1]
+
+    def ev_w(self, at: datetime) -> float | None:
+        """Planned charging power at an instant."""
+        i = self._index(at)
+        return None if i is None or not self.plan.ev_power_w else self.plan.ev_power_w[i]
+
+    def water_on(self, at: datetime) -> bool | None:
+        """Planned state of the water heater at an instant."""
+        i = self._index(at)
+        return None if i is None or not self.plan.water_on else self.plan.water_on[i]
+
+
+def _least_times_kept(on: Bools, first: int, min_on: int, min_off: int, before: bool, held: int) -> bool:
+    state, run = before, held
+    for t, now in enumerate(on.tolist()):
+        if now == state:
+            run += 1
+            continue
+        if t >= first and run < (min_on if state else min_off):
+            return False
+        state, run = now, 1
+    return True
+
+
+def moved_on(problem: PlanningProblem, running: RunningPlan, fresh: Decision) -> Decision | None:
+    """Return the running plan's decision on this problem's grid, its missing tail filled from a fresh one.
+
+    Args:
+        problem: The new problem.
+        running: The plan in force.
+        fresh: A new decision on the new grid.
+
+    Returns:
+        The decision, or None where the running plan has another set of rooms, covers less than half of the
+        horizon, or would break a minimum time at the seam.
+    """
+    rooms = problem.rooms
+    if set(rooms.names) != set(running.plan.rooms) or running.plan.fallback_mode:
+        return None
+    instants = [problem.start + t * problem.step for t in range(problem.slots)]
+    relay_on = fresh.relay_on.copy()
+    water_on, ev_w = fresh.water_on.copy(), fresh.ev_w.copy()
+    covered = 0
+    for t, at in enumerate(instants):
+        planned = [running.room_on(name, at) for name in rooms.names]
+        if any(p is None for p in planned):
+            break
+        relay_on[t] = np.array(planned, dtype=np.bool_)
+        covered = t + 1
+        if problem.water is not None and (water := running.water_on(at)) is not None:
+            water_on[t] = water
+    if covered < problem.slots // 2:
+        return None
+    for r in range(rooms.count):
+        first = int(rooms.forced[r])
+        relay_on[:first, r] = rooms.forced_on[:first, r]
+        before, held = bool(rooms.relay_on[r]), int(rooms.slots_in_state[r])
+        if not _least_times_kept(relay_on[:, r], first, rooms.min_on, rooms.min_off, before, held):
+            return None
+    return Decision(relay_on, water_on, _as_floats(ev_w))
+
+
+def _as_floats(values: Floats) -> Floats:
+    return np.asarray(values, dtype=np.float64)

@@ -1,0 +1,103 @@
+"""What a plan costs when things turn out otherwise: relays stay as planned, battery and grid react.
+
+Three named days from the bands, and sampled days whose errors move slowly (AR(1) with the forecast's own
+correlation), as a fan of costs around the plan.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from pems_common.messages import ScenarioCost
+from pems_optimizer.domain.battery_dp import plan_battery
+from pems_optimizer.domain.problem import Floats, PlanningProblem
+from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
+
+__all__ = ["named_scenarios", "sampled_costs"]
+
+# Swanson's rule: P10, P50, P90 weigh 0.3, 0.4, 0.3 (Hurst, Brown, Swanson 2000, AAPG Bulletin 84).
+_NAMED = (("bad_day", 0.3, 1.0), ("expected_day", 0.4, 0.0), ("good_day", 0.3, -1.0))
+_TO_P10 = 1.2816  # standard deviations from the median
+
+
+def _turned(problem: PlanningProblem, badness: Mapping[str, Floats | float]) -> PlanningProblem:
+    """Return the problem with its inputs moved by standard deviations: + is worse for the bill."""
+
+    def moved(name: str, middle: Floats, amount: Floats | float, worse_is_high: bool) -> Floats:
+        low, high = problem.bands.get(name, (middle, middle))
+        z = np.asarray(amount if worse_is_high else -np.asarray(amount)) / _TO_P10
+        step = np.where(z > 0, np.maximum(high - middle, 0.0), np.maximum(middle - low, 0.0))
+        return np.asarray(middle + z * step, dtype=np.float64)
+
+    return replace(
+        problem,
+        pv_w=np.maximum(moved("pv_w", problem.pv_w, badness["pv"], False), 0.0),
+        load_w=np.maximum(moved("load_w", problem.load_w, badness["load"], True), 0.0),
+        buy=moved("buy", problem.buy, badness["price"], True),
+        sell=moved("sell", problem.sell, badness["price"], True),
+    )
+
+
+def _cost(problem: PlanningProblem, decision: Decision, peak_w: float) -> Verified:
+    load = controlled_load_w(problem, decision)
+    return verify(problem, decision, plan_battery(problem, load, decision.ev_w, peak_w, points=61))
+
+
+def named_scenarios(problem: PlanningProblem, plan: Verified, has_time: Callable[[], bool]) -> tuple[ScenarioCost, ...]:
+    """Cost of the plan's relays on a bad, an expected and a good day; empty when there is no time for all."""
+    out = []
+    for name, probability, direction in _NAMED:
+        if not has_time():
+            return ()
+        if direction == 0.0:
+            total = plan.cost.total
+        else:
+            amount = direction * _TO_P10
+            turned = _turned(problem, {"pv": amount, "load": amount, "price": amount})
+            total = _cost(turned, plan.decision, plan.peak_w).cost.total
+        out.append(ScenarioCost(name=name, probability=probability, total=round(total, 3)))
+    return tuple(out)
+
+
+def _slow_noise(rng: np.random.Generator, slots: int, correlation: float) -> Floats:
+    rho = min(max(correlation, 0.0), 0.995)
+    noise = rng.normal(size=slots)
+    out = np.empty(slots)
+    out[0] = noise[0]
+    for t in range(1, slots):
+        out[t] = rho * out[t - 1] + (1.0 - rho * rho) ** 0.5 * noise[t]
+    return out
+
+
+def sampled_costs(
+    problem: PlanningProblem,
+    decision: Decision,
+    peak_w: float,
+    *,
+    draws: int,
+    seed: int,
+    correlation: Mapping[str, float],
+    has_time: Callable[[], bool] = lambda: True,
+) -> Floats:
+    """Return the cost of a decision on sampled days [CZK], one per draw; fewer when the time is up.
+
+    Args:
+        problem: The problem the decision was made for.
+        decision: Relays, water and car, kept as they are.
+        peak_w: Import that the battery tries to stay below.
+        draws: Days to sample.
+        seed: Of the random numbers.
+        correlation: Lag-1 correlation of the errors of `pv`, `load` and `price`.
+        has_time: Asked before each draw.
+    """
+    rng = np.random.default_rng(seed)
+    totals = []
+    for _ in range(draws):
+        if not has_time():
+            break
+        badness: dict[str, Floats | float] = {
+            name: _slow_noise(rng, problem.slots, correlation.get(name, 0.95)) for name in ("pv", "load", "price")
+        }
+        totals.append(_cost(_turned(problem, badness), decision, peak_w).cost.total)
+    return np.array(totals)
