@@ -21,6 +21,7 @@ __all__ = ["Ended", "Part", "Stage", "Supervisor"]
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 30.0
 _STEADY_AFTER_S = 60.0
+_LOOK_EVERY_S = 0.15
 
 
 class Stage(IntEnum):
@@ -145,7 +146,7 @@ class Supervisor:
                 self.step()
                 waiting = [part for part in waiting if not self.is_ready(part.name)]
                 if waiting:
-                    time.sleep(0.05)
+                    time.sleep(_LOOK_EVERY_S)
             if waiting:
                 break
         return [part.name for part in waiting]
