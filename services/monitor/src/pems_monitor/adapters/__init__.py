@@ -1,0 +1,1 @@
+"""Accounts on disk, and the other services over HTTP."""

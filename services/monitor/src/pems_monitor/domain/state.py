@@ -1,0 +1,79 @@
+"""What the monitor knows of the house: the latest message of each type and when it was written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from pems_common.messages import (
+    Alert,
+    Certificate,
+    Forecast,
+    Plan,
+    Prices,
+    Status,
+    Telemetry,
+    Thermal,
+    Weather,
+)
+
+__all__ = ["HouseState", "PastSlots", "ServiceHealth", "ServiceState"]
+
+ServiceState = Literal["ready", "degraded", "down", "unknown"]
+
+
+@dataclass(frozen=True)
+class ServiceHealth:
+    """Whether a service answers, and what it says is wrong."""
+
+    name: str
+    state: ServiceState
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class PastSlots:
+    """Means of measured series on a grid of slots beginning at `start`; None where nothing was measured.
+
+    Attributes:
+        series: By name, such as `pv_power_w`, `battery_soc_pct`, `heating_power_w`.
+    """
+
+    start: datetime
+    step_s: int
+    series: Mapping[str, tuple[float | None, ...]]
+
+    def at(self, name: str, instant: datetime) -> float | None:
+        """Mean of the slot that holds the instant; None outside or unknown."""
+        values = self.series.get(name)
+        if values is None:
+            return None
+        index = int((instant - self.start).total_seconds() // self.step_s)
+        return values[index] if 0 <= index < len(values) else None
+
+
+@dataclass(frozen=True)
+class HouseState:
+    """Latest messages; None or empty until the first one came.
+
+    Attributes:
+        telemetry_at: House time at which the telemetry was written.
+        status_at: House time at which the controller's status was written.
+        alerts: Active alerts by code and device.
+        ended_alerts: Cleared ones, newest first.
+    """
+
+    telemetry: Telemetry | None = None
+    telemetry_at: datetime | None = None
+    prices: Prices | None = None
+    forecast: Forecast | None = None
+    weather: Mapping[str, Weather] = field(default_factory=dict)
+    plan: Plan | None = None
+    certificate: Certificate | None = None
+    status: Status | None = None
+    status_at: datetime | None = None
+    thermal: Mapping[str, Thermal] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
+    ended_alerts: tuple[Alert, ...] = ()
+    services: tuple[ServiceHealth, ...] = ()
+    past: PastSlots | None = None

@@ -1,0 +1,1 @@
+"""The page itself: who may see it, and how it is drawn."""

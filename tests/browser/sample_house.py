@@ -1,0 +1,385 @@
+"""A realistic winter day of the first house, as messages: what the page shows in tests and in its pictures.
+
+Nothing is random: the same instant gives the same house. Prices follow a Czech January workday in the tariff of
+home.yaml; the plan heats in the cheap hours, charges the battery at night and empties it in the evening.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import cos, exp, pi, sin
+
+from pems_common.comfort import comfort_band_c, comfort_target_c
+from pems_common.home import Home
+from pems_common.messages import (
+    Alert,
+    Band,
+    BatteryPlan,
+    DeviceMode,
+    EvReading,
+    Forecast,
+    Intent,
+    Mode,
+    OverrideEntry,
+    Plan,
+    PlanCost,
+    Prices,
+    RoomPlan,
+    RoomReading,
+    Series,
+    Solver,
+    Status,
+    Telemetry,
+    WaterReading,
+    Weather,
+)
+from pems_common.timegrid import SLOT, slot_range, slot_start
+
+EUR_CZK = 24.6
+STEP_S = 900
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What happens in one slot of the made-up day [W, %, C]."""
+
+    at: datetime
+    pv_w: float
+    load_w: float
+    heating_w: float
+    battery_w: float
+    soc_pct: float
+    intent: Intent
+    ev_w: float
+    water_on: bool
+    relays: dict[str, bool]
+
+    @property
+    def grid_w(self) -> float:
+        water_w = 2000.0 if self.water_on else 0.0
+        return self.load_w + self.heating_w + self.ev_w + water_w - self.pv_w - self.battery_w
+
+
+class SampleHouse:
+    """The messages of the house around an instant."""
+
+    def __init__(self, home: Home, now: datetime) -> None:
+        self.home = home
+        self.now = now
+        self.start = slot_start(now) - timedelta(hours=36)
+        self.slots = self._live(slot_range(self.start, 4 * (36 + 52)))
+
+    # --- the made-up weather and people
+
+    def hour(self, at: datetime) -> float:
+        local = at.astimezone(self.home.site.zone)
+        return local.hour + local.minute / 60
+
+    def outdoor_c(self, at: datetime) -> float:
+        return round(-2.4 + 3.4 * cos((self.hour(at) - 14.5) / 24 * 2 * pi) - 0.3 * sin(at.timestamp() / 40_000), 1)
+
+    def clear_pv_w(self, at: datetime) -> float:
+        hour = self.hour(at)
+        if not 7.9 < hour < 16.3:
+            return 0.0
+        return 5_600 * max(0.0, sin((hour - 7.9) / 8.4 * pi)) ** 1.3
+
+    def pv_w(self, at: datetime) -> float:
+        minutes = at.timestamp() / 60
+        clouds = 0.78 + 0.14 * sin(minutes / 37) + 0.08 * sin(minutes / 11)
+        return self.clear_pv_w(at) * clouds
+
+    def load_w(self, at: datetime) -> float:
+        hour, minutes = self.hour(at), at.timestamp() / 60
+        morning, evening = exp(-(((hour - 7.2) / 1.1) ** 2)), exp(-(((hour - 19.0) / 1.9) ** 2))
+        noon = exp(-(((hour - 12.3) / 0.7) ** 2))
+        return 380 + 620 * morning + 900 * evening + 420 * noon + 90 * sin(minutes / 23) + 60 * sin(minutes / 7)
+
+    def spot_eur_mwh(self, at: datetime) -> float:
+        hour = self.hour(at)
+        morning, evening = exp(-(((hour - 8.2) / 1.5) ** 2)), exp(-(((hour - 18.3) / 2.0) ** 2))
+        night = exp(-(((hour - 3.2) / 2.6) ** 2))
+        return 92 + 62 * morning + 96 * evening - 34 * night + 6 * sin(hour * 4 * pi / 3)
+
+    def price(self, at: datetime) -> tuple[float, float]:
+        return self.home.tariff.prices(self.spot_eur_mwh(at) * EUR_CZK / 1000, at, self.home.site.zone)
+
+    # --- living it
+
+    def _live(self, instants: Sequence[datetime]) -> list[Slot]:
+        battery, soc_pct = self.home.battery, 62.0
+        slots = []
+        for at in instants:
+            hour, buy = self.hour(at), self.price(at)[0]
+            relays = {name: self._heats(name, i, at, buy) for i, name in enumerate(self.home.rooms)}
+            heating_w = sum(self.home.rooms[name].heat_w for name, on in relays.items() if on)
+            water_on = 13.0 <= hour < 14.25 or 2.5 <= hour < 3.25
+            ev_w = 3_700.0 if 1.0 <= hour < 3.5 else 0.0
+            surplus_w = self.pv_w(at) - self.load_w(at) - heating_w - (2_000 if water_on else 0)
+            intent: Intent = "self_consume"
+            power_w = max(-5_000.0, min(4_500.0, -surplus_w))
+            if 2.0 <= hour < 5.0:
+                intent, power_w = "charge_from_grid", -2_600.0
+            elif 5.0 <= hour < 6.5 or 13.0 <= hour < 15.0:
+                intent, power_w = "hold", 0.0
+            elif 17.75 <= hour < 18.75 and soc_pct > 55:
+                intent, power_w = "discharge_to_grid", 4_600.0
+            if battery is not None:
+                if (power_w > 0 and soc_pct <= battery.soc_min_pct) or (power_w < 0 and soc_pct >= battery.soc_max_pct):
+                    power_w = 0.0
+                share = power_w / 4 / battery.capacity_wh * 100
+                soc_pct -= share / battery.leg_efficiency if power_w > 0 else share * battery.leg_efficiency
+                soc_pct = max(battery.soc_min_pct, min(battery.soc_max_pct, soc_pct))
+            slots.append(
+                Slot(at, self.pv_w(at), self.load_w(at), heating_w, power_w, soc_pct, intent, ev_w, water_on, relays)
+            )
+        return slots
+
+    def _heats(self, name: str, index: int, at: datetime, buy: float) -> bool:
+        slot = int(at.timestamp() // STEP_S)
+        block = (slot // 3 + index * 5) % 17
+        allowed = 8 if buy < 2.75 else 3 if buy < 3.6 else 1
+        return block < allowed and not (name == "hosti" and block > 2)
+
+    def slot(self, at: datetime) -> Slot:
+        return self.slots[int((slot_start(at) - self.start) / SLOT)]
+
+    def temperature_c(self, name: str, at: datetime) -> float:
+        index = list(self.home.rooms).index(name)
+        target_c = comfort_target_c(self.home, name, self.now)
+        swing = 0.45 * sin(self.hour(at) / 24 * 2 * pi + index * 1.3) + 0.15 * sin(at.timestamp() / 9_000 + index)
+        return round(target_c + 0.25 + swing - (0.75 if name == "zadveri" else 0.0), 1)
+
+    # --- messages
+
+    def telemetry(self, at: datetime) -> Telemetry:
+        slot = self.slot(at)
+        water_w = 1_960.0 if slot.water_on else 0.0
+        load_w = slot.load_w + slot.heating_w + slot.ev_w + water_w
+        wobble = 25 * sin(at.timestamp() / 13)
+        return Telemetry(
+            pv_power_w=round(max(0.0, slot.pv_w + (wobble if slot.pv_w > 100 else 0)), 1),
+            load_power_w=round(load_w, 1),
+            grid_power_w=round(load_w - slot.pv_w - slot.battery_w - wobble, 1),
+            battery_power_w=round(slot.battery_w, 1),
+            battery_soc_pct=round(slot.soc_pct),
+            battery_temperature_c=19.5,
+            inverter_mode="load_first",
+            inverter_online=True,
+            ev=EvReading(connected=True, soc_pct=64, power_w=slot.ev_w, session_wh=8_200),
+            water=WaterReading(temperature_c=48.5, power_w=water_w),
+            outdoor_temperature_c=self.outdoor_c(at),
+            rooms={
+                name: RoomReading(temperature_c=self.temperature_c(name, at), relay_on=slot.relays[name])
+                for name in self.home.rooms
+            },
+        )
+
+    def prices(self) -> Prices:
+        zone = self.home.site.zone
+        midnight = self.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        start = midnight.astimezone(self.now.tzinfo) - timedelta(days=1)
+        slots = slot_range(start, 96 * 3)
+        known_until = start + timedelta(hours=72)
+        return Prices(
+            spot_eur_mwh=Series.of(start, STEP_S, [self.spot_eur_mwh(at) for at in slots]),
+            eur_czk=EUR_CZK,
+            buy_czk_kwh=Series.of(start, STEP_S, [self.price(at)[0] for at in slots]),
+            sell_czk_kwh=Series.of(start, STEP_S, [self.price(at)[1] for at in slots]),
+            known_until=known_until,
+            source="OTE day-ahead",
+            tariff_version="2024-01-01",
+        )
+
+    def weather(self) -> Weather:
+        start = slot_start(self.now, timedelta(hours=1))
+        hours = [start + timedelta(hours=i) for i in range(72)]
+        return Weather(
+            provider="Open-Meteo",
+            run_at=start - timedelta(hours=3),
+            available_at=start - timedelta(hours=1),
+            temperature_c=Series.of(start, 3600, [self.outdoor_c(at) for at in hours]),
+            cloud_cover_pct=Series.of(start, 3600, [35.0 for _ in hours]),
+            ghi_w_m2=Series.of(start, 3600, [self.clear_pv_w(at) / 14 for at in hours]),
+        )
+
+    def forecast(self) -> Forecast:
+        start = slot_start(self.now)
+        slots = slot_range(start, 192)
+
+        def band(low: list[float], middle: list[float], high: list[float]) -> Band:
+            return Band(
+                p10=Series.of(start, STEP_S, low),
+                p50=Series.of(start, STEP_S, middle),
+                p90=Series.of(start, STEP_S, high),
+            )
+
+        clear = [self.clear_pv_w(at) for at in slots]
+        load = [self.load_w(at) for at in slots]
+        buy, sell = [self.price(at)[0] for at in slots], [self.price(at)[1] for at in slots]
+        spread = [0.18 + 0.25 * i / 192 for i in range(192)]
+        outdoor = [self.outdoor_c(at) for at in slots]
+        return Forecast(
+            issued_at=self.now - timedelta(minutes=9),
+            available_at=self.now - timedelta(minutes=9),
+            horizon_s=192 * STEP_S,
+            pv_power_w=band(
+                [0.74 * v * (1 - s) for v, s in zip(clear, spread, strict=True)],
+                [0.76 * v for v in clear],
+                [min(v * 1.05, 0.78 * v * (1 + s)) for v, s in zip(clear, spread, strict=True)],
+            ),
+            load_power_w=band([0.72 * v for v in load], [0.97 * v for v in load], [1.4 * v for v in load]),
+            buy_czk_kwh=band([v - 0.45 for v in buy], buy, [v + 0.55 for v in buy]),
+            sell_czk_kwh=band([v - 0.45 for v in sell], sell, [v + 0.55 for v in sell]),
+            outdoor_temperature_c=band([v - 1 for v in outdoor], outdoor, [v + 1 for v in outdoor]),
+        )
+
+    def plan(self, *, fallback: bool = False, age: timedelta = timedelta(minutes=11)) -> Plan:
+        issued_at = self.now - age
+        start = slot_start(issued_at) + SLOT
+        slots = [self.slot(at) for at in slot_range(start, 192)]
+        rooms = {
+            name: RoomPlan(
+                relay_on=tuple(s.relays[name] for s in slots),
+                temperature_c=tuple(self.temperature_c(name, s.at) for s in slots),
+                comfort_low_c=tuple(comfort_band_c(self.home, name, s.at)[0] for s in slots),
+                comfort_high_c=tuple(comfort_band_c(self.home, name, s.at)[1] for s in slots),
+            )
+            for name in self.home.rooms
+        }
+        money = sum(
+            max(0.0, s.grid_w) / 4000 * self.price(s.at)[0] - max(0.0, -s.grid_w) / 4000 * self.price(s.at)[1]
+            for s in slots
+        )
+        wear = sum(max(0.0, s.battery_w) / 4000 for s in slots)
+        total = money + wear + 14.2
+        return Plan(
+            plan_id=f"plan-{int(issued_at.timestamp())}",
+            plan_no=int(issued_at.timestamp() * 1000),
+            config_hash=self.home.config_hash(),
+            issued_at=issued_at,
+            valid_until=issued_at + timedelta(hours=2),
+            control_until=issued_at + timedelta(hours=24),
+            start=start,
+            step_s=STEP_S,
+            slots=len(slots),
+            rooms=rooms,
+            battery=BatteryPlan(
+                intent=tuple(s.intent for s in slots),
+                power_w=tuple(s.battery_w for s in slots),
+                soc_pct=tuple(s.soc_pct for s in slots),
+            ),
+            grid_power_w=tuple(s.grid_w for s in slots),
+            ev_power_w=tuple(s.ev_w for s in slots),
+            water_on=tuple(s.water_on for s in slots),
+            cost=PlanCost(energy=money, wear=wear, peak=9.1, comfort=2.3, switching=2.8, total=total),
+            net_cost_czk=money,
+            peak_import_w=max(s.grid_w for s in slots),
+            self_consumption_rate=0.83,
+            baseline_total_czk=total * 1.24,
+            solver=Solver(
+                name="rules" if fallback else "relaxed-lp+dp",
+                status="fallback" if fallback else "incumbent",
+                objective=total,
+                gap_rel=0.011,
+                gap_czk=total * 0.011,
+                bound_kind="estimate",
+                solve_s=1.3,
+                build_s=0.2,
+            ),
+            profile="balanced",
+            fallback_mode=fallback,
+        )
+
+    def status(self, overrides: Sequence[OverrideEntry] = (), *, mode: Mode = "mpc", why: str = "plan") -> Status:
+        now, slot = self.now, self.slot(self.now)
+        since = now - timedelta(hours=3, minutes=12)
+        manual = {entry.device: entry for entry in overrides}
+        devices: dict[str, DeviceMode] = {}
+        for device in self.home.device_names:
+            kind, _, name = device.partition(":")
+            action: dict[str, object]
+            if kind == "room":
+                action = {"action": "on" if slot.relays[name] else "off"}
+            elif kind == "battery":
+                action = {"action": slot.intent}
+                if slot.intent in {"charge_from_grid", "discharge_to_grid"}:
+                    action["power_w"] = abs(slot.battery_w)
+            elif kind == "ev":
+                action = {"action": "charge", "power_w": slot.ev_w} if slot.ev_w else {"action": "off"}
+            else:
+                action = {"action": "on" if slot.water_on else "off"}
+            if device in manual:
+                entry = manual[device]
+                devices[device] = DeviceMode(
+                    mode="manual", since=now, why="override", until=entry.until, action={"action": entry.action}
+                )
+            elif device == "room:spajz" and mode == "mpc":
+                devices[device] = DeviceMode(mode="rule_based", since=since, why="state_off_plan", action=action)
+            else:
+                devices[device] = DeviceMode(mode=mode, since=since, why=why, action=action)
+        worst: Mode = "manual" if manual and mode == "mpc" else mode
+        return Status(
+            house_mode=worst,
+            devices=devices,
+            plan_id="plan",
+            plan_age_s=660,
+            telemetry_age_s=3,
+            overrides=tuple(overrides),
+            armed=True,
+            shadow=False,
+            rollout=("*",),
+            tick_ms=14,
+            uptime_s=11_000,
+        )
+
+    def alerts(self) -> list[Alert]:
+        now = self.now
+        return [
+            Alert(
+                code="sensor_silent",
+                severity="warning",
+                text="The temperature sensor of the entry has been silent for 18 min.",
+                remedy="Check its battery; until then the room is heated by the outdoor temperature.",
+                device="room:zadveri",
+                raised_at=now - timedelta(minutes=18),
+            ),
+            Alert(
+                code="plan_late",
+                severity="info",
+                text="Plans came late for 9 min; the house kept to the last one.",
+                raised_at=now - timedelta(hours=7, minutes=40),
+                cleared_at=now - timedelta(hours=7, minutes=31),
+            ),
+        ]
+
+    def history(self, names: Sequence[str], start: datetime, end: datetime) -> dict[str, list[float | None]]:
+        """Slot means of `[start, end)`, as ingest would answer."""
+        found: dict[str, list[float | None]] = {name: [] for name in names}
+        at = start
+        while at < end:
+            telemetry = self.telemetry(at) if self.start <= at < self.slots[-1].at else None
+            for name in names:
+                found[name].append(None if telemetry is None else _value(telemetry, name))
+            at += SLOT
+        return found
+
+
+def _value(telemetry: Telemetry, name: str) -> float | None:
+    if name.startswith("room."):
+        _, room, what = name.split(".")
+        reading = telemetry.rooms.get(room)
+        value = getattr(reading, what, None) if reading else None
+        return None if value is None else float(value)
+    if name == "ev.power_w":
+        return telemetry.ev.power_w if telemetry.ev else None
+    if name == "water.power_w":
+        return telemetry.water.power_w if telemetry.water else None
+    value = getattr(telemetry, name, None)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def switches(relays: Sequence[bool]) -> int:
+    """How often a relay changes."""
+    return sum(a != b for a, b in pairwise(relays))
