@@ -20,7 +20,6 @@ from pems_common.logs import get_logger
 from pems_common.messages import (
     Body,
     Envelope,
-    Evidence,
     Prices,
     Score,
     Telemetry,
@@ -33,7 +32,6 @@ from pems_forecaster.adapters.state_file import StateFile
 from pems_forecaster.backfill import backfill, warm_up
 from pems_forecaster.domain.forecast import (
     KINDS,
-    Books,
     Inputs,
     Made,
     horizon_slots,
@@ -42,23 +40,22 @@ from pems_forecaster.domain.forecast import (
 )
 from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
 from pems_forecaster.domain.learning import day_scores, learn_prices, learn_slot
-from pems_forecaster.domain.observer import HouseObserver, RoomInputs
-from pems_forecaster.domain.rooms import PRIOR_VERSION, prior_interval, prior_models
-from pems_forecaster.domain.sampler import RoomSampler, SlotSampler
-from pems_forecaster.domain.slot_history import SlotHistory
+from pems_forecaster.domain.observer import HouseObserver
+from pems_forecaster.domain.rooms import prior_models
+from pems_forecaster.domain.sampler import SlotSampler
+from pems_forecaster.memory import Memory
+from pems_forecaster.room_watch import RoomWatch, sun_ratio
 
 __all__ = ["ForecasterHandlers"]
 
 LEAST_WALL_S = 5.0
 TICK = timedelta(seconds=60)
-OBSERVE_EVERY = timedelta(minutes=5)
 SAVE_EVERY = timedelta(hours=1)
 TELEMETRY_SILENT = timedelta(minutes=5)
 BACKFILL_RETRY_WALL_S = 30.0
 BACKFILL_TRIES = 20
 KEPT_FORECASTS = 20
 KEPT_REQUESTS = 100
-STATE_VERSION = 1
 
 
 class ForecasterHandlers:
@@ -90,13 +87,11 @@ class ForecasterHandlers:
         self._site = home.site.id
         self._source, self._health = source, health
         self._log = get_logger("forecaster")
-        self._file = None if state_dir is None else StateFile(state_dir / f"forecaster-{self._site}.json")
         self._calendar = LocalCalendar(home.site.zone, home.site.country)
-        self._memory = SlotHistory()
-        self._books = Books()
         self._models = prior_models(home)
-        self._observer = HouseObserver(self._models)
-        self._slot, self._rooms = SlotSampler(), RoomSampler()
+        file = None if state_dir is None else StateFile(state_dir / f"forecaster-{self._site}.json")
+        self._memory = Memory(self._models, file)
+        self._slot, self._rooms = SlotSampler(), RoomWatch(home, self._calendar)
         self._telemetry: Envelope | None = None
         self._weather: tuple[str, Weather] | None = None
         self._prices: tuple[str, Prices] | None = None
@@ -106,15 +101,11 @@ class ForecasterHandlers:
         self._made: Made | None = None
         self._forecasts: OrderedDict[str, Envelope] = OrderedDict()
         self._requests: OrderedDict[str, str | None] = OrderedDict()
-        self._thermal: dict[str, Thermal] = {}
-        self._thermal_slot, self._thermal_known = -1, 0
-        self._scores: dict[str, Score] = {}
         self._pending_scores: list[Score] = []
         self._score_day: int | None = None
         self._saved_at: datetime | None = None
         self._backfill_tries = 0 if history is None else BACKFILL_TRIES
         self._backfill_wall: float | None = None
-        self._restored = False
         self._turn = asyncio.Lock()
 
     # --- Service ---------------------------------------------------------------------------------
@@ -135,23 +126,10 @@ class ForecasterHandlers:
         return ("weather", "prices")
 
     async def start(self) -> None:
-        """Load what was learnt before; a damaged file is set aside, and learning begins anew."""
+        """Load what was learnt before."""
         if self._health is not None:
             self._health.declare("forecast", required=False, detail="no forecast yet")
-        if self._file is None:
-            return
-        try:
-            document = self._file.load()
-            if document is not None:
-                self._load(document)
-                self._restored = True
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._log.error("memory is damaged, it is set aside", file=str(self._file.path), error=repr(error))
-            self._file.set_aside()
-            self._memory, self._books = SlotHistory(), Books()
-            self._observer = HouseObserver(self._models)
-        except OSError as error:
-            self._log.error("memory cannot be read", file=str(self._file.path), error=repr(error))
+        self._memory.load(self._clock.now())
 
     async def on_state(self, poke: Envelope) -> None:
         """New weather or prices: forecast anew, unless the last forecast already knew them."""
@@ -207,7 +185,7 @@ class ForecasterHandlers:
         self._telemetry = envelope
         self._close_slots(slot_no(envelope.at))
         self._slot.add(self._home, telemetry)
-        self._rooms.add(self._home, telemetry)
+        self._rooms.add(telemetry)
 
     def _close_slots(self, now_slot: int) -> None:
         """Learn from the running slot when it is over."""
@@ -216,14 +194,14 @@ class ForecasterHandlers:
         if now_slot <= self._slot.slot:
             return
         prices = None if self._prices is None else self._prices[1]
-        learn_slot(self._home, self._memory, self._books, self._slot.slot, self._slot.finish(), prices)
+        learn_slot(self._home, self._memory.history, self._memory.books, self._slot.slot, self._slot.finish(), prices)
         for missed in range(max(self._slot.slot + 1, now_slot - 96), now_slot):
-            learn_slot(self._home, self._memory, self._books, missed, {}, prices)
+            learn_slot(self._home, self._memory.history, self._memory.books, missed, {}, prices)
         self._slot.slot = now_slot
-        self._memory.prune(now_slot)
+        self._memory.history.prune(now_slot)
         day = self._calendar.place(now_slot)[0]
         if self._score_day is not None and day != self._score_day:
-            self._pending_scores += day_scores(self._memory, self._books)
+            self._pending_scores += day_scores(self._memory.history, self._memory.books)
         self._score_day = day
 
     async def _backfill_if_due(self) -> None:
@@ -237,12 +215,12 @@ class ForecasterHandlers:
         self._backfill_tries -= 1
         now = self._clock.now()
         try:
-            filled = await backfill(self._home, self._reader, self._memory, now)
-            if not self._restored:
+            filled = await backfill(self._home, self._reader, self._memory.history, now)
+            if not self._memory.restored or self._memory.observer.at is None:
                 observer = HouseObserver(self._models)
                 seen = await warm_up(self._home, self._reader, observer, self._calendar, now)
                 if seen:
-                    self._observer = observer
+                    self._memory.observer = observer
             self._backfill_tries = 0
             self._dirty = self._dirty or filled > 0
             self._log.info("memory filled from the stored history", load_slots=filled)
@@ -252,54 +230,21 @@ class ForecasterHandlers:
     # --- rooms -----------------------------------------------------------------------------------
 
     def _observe(self) -> None:
-        """Advance the observer of the rooms every five minutes."""
+        """Advance the observer of the rooms."""
         now = self._clock.now()
-        at = self._observer.at
-        if at is not None and now - at < OBSERVE_EVERY - TICK / 2:
-            return
-        outdoor = self._rooms.outdoor_c
-        if outdoor is None and self._made is not None:
-            outdoor = self._made.body.outdoor_temperature_c.p50.at(now)
-        if outdoor is None:
-            return
-        heat, air, windows = self._rooms.take()
-        hour = self._calendar.hour(slot_no(now))
-        self._observer.step(now, RoomInputs(outdoor, heat, air, self._solar_now(now), hour, windows))
-
-    def _solar_now(self, now: datetime) -> dict[str, float]:
-        """Irradiance on the facades now: the forecast's, corrected by what the PV plant sees."""
-        if self._made is None:
-            return {}
-        expected = self._made.body.pv_power_w.p50.at(now)
-        measured = self._slot.mean("pv_w")
-        ratio = 1.0
-        free = (self._slot.mean("pv_limited") or 0.0) < 0.3
-        if expected is not None and measured is not None and free:
-            floor = 0.05 * self._home.pv.inverter_ac_limit_w
-            if expected > floor:
-                ratio = min(max(measured / expected, 0.0), 1.6)
-        return {name: (series.at(now) or 0.0) * ratio for name, series in self._made.body.solar_w_m2.items()}
+        forecast = None if self._made is None else self._made.body
+        expected = None if forecast is None else forecast.pv_power_w.p50.at(now)
+        limit = self._home.pv.inverter_ac_limit_w
+        ratio = sun_ratio(expected, self._slot.mean("pv_w"), self._slot.mean("pv_limited"), limit)
+        self._rooms.observe(self._memory.observer, now, forecast, ratio)
 
     async def _publish_thermal_if_due(self) -> None:
-        """Publish models and states of all rooms: at the start, when a room is first seen, and each slot."""
-        slot = slot_no(self._clock.now())
-        states = {room: self._observer.state(room) for room in self._models}
-        known = sum(state is not None for state in states.values())
-        if slot == self._thermal_slot and known == self._thermal_known:
-            return
-        for room, model in self._models.items():
-            thermal = Thermal(
-                room=room,
-                model=model,
-                interval=prior_interval(model),
-                tier="prior",
-                evidence=Evidence(),
-                state=states[room],
-                version=f"{PRIOR_VERSION}-{self._home.config_hash()[:8]}",
-            )
+        now = self._clock.now()
+        thermals = self._rooms.due(self._memory.observer, now)
+        for thermal in thermals:
             await self._publish(thermal)
-            self._thermal[room] = thermal
-        self._thermal_slot, self._thermal_known = slot, known
+        if thermals:
+            self._rooms.told(self._memory.observer, now, thermals)
 
     # --- forecasts -------------------------------------------------------------------------------
 
@@ -322,6 +267,7 @@ class ForecasterHandlers:
             return
         if self._issued_wall is not None and wall - self._issued_wall < LEAST_WALL_S:
             return
+        self._close_slots(slot_no(now))
         await self._read_inputs(now)
         if self._telemetry is None and self._weather is None:
             return
@@ -343,28 +289,28 @@ class ForecasterHandlers:
         if newest is not None and (self._prices is None or newest.id != self._prices[0]):
             try:
                 self._prices = (newest.id, read_body(newest, Prices))
-                learn_prices(self._memory, self._prices[1])
+                learn_prices(self._memory.history, self._prices[1])
             except PermanentError as error:
                 self._log.warning("prices cannot be read", error=str(error))
 
     async def _issue(self, now: datetime) -> None:
         """Make, publish and remember a forecast."""
-        began = self._clock.monotonic()
+        began, books = self._clock.monotonic(), self._memory.books
         silent = self._telemetry is None or now - self._telemetry.at > TELEMETRY_SILENT
         known = (self._weather, self._prices)
         ids = tuple(item[0] for item in known if item is not None)
         inputs = Inputs(
             weather=None if self._weather is None else self._weather[1],
             prices=None if self._prices is None else self._prices[1],
-            history=self._memory,
+            history=self._memory.history,
             load_now_w=self._slot.mean("load_w"),
             outdoor_now_c=None if silent else self._rooms.outdoor_c,
             ids=ids if self._telemetry is None else (*ids, self._telemetry.id),
             telemetry_silent=silent,
         )
-        made = make_forecast(self._home, self._calendar, Grid(now, horizon_slots(self._home)), inputs, self._books)
+        made = make_forecast(self._home, self._calendar, Grid(now, horizon_slots(self._home)), inputs, books)
         envelope = await self._publish(made.body)
-        remember(made, self._books, self._memory)
+        remember(made, books, self._memory.history)
         self._made = made
         self._forecasts[envelope.id] = envelope
         while len(self._forecasts) > KEPT_FORECASTS:
@@ -380,7 +326,7 @@ class ForecasterHandlers:
             "forecast issued",
             slots=made.grid.count,
             degraded=degraded,
-            experience_days={kind: round(self._books.of(kind).days, 1) for kind in KINDS},
+            experience_days={kind: round(self._memory.books.of(kind).days, 1) for kind in KINDS},
             took_ms=round(1000 * took_s, 1),
         )
         if self._health is not None:
@@ -396,7 +342,7 @@ class ForecasterHandlers:
         while self._pending_scores:
             await self._publish(self._pending_scores[0])
             score = self._pending_scores.pop(0)
-            self._scores[score.kind] = score
+            self._memory.scores[score.kind] = score
 
     # --- what the API shows ----------------------------------------------------------------------
 
@@ -417,11 +363,11 @@ class ForecasterHandlers:
 
     def thermals(self) -> dict[str, Thermal]:
         """Model and state of each room as published last."""
-        return dict(self._thermal)
+        return dict(self._rooms.published)
 
     def scores(self) -> dict[str, Score]:
         """Scores of the last finished day by kind."""
-        return dict(self._scores)
+        return dict(self._memory.scores)
 
     # --- memory over restarts --------------------------------------------------------------------
 
@@ -434,33 +380,4 @@ class ForecasterHandlers:
 
     def _save(self) -> None:
         self._saved_at = self._clock.now()
-        if self._file is None:
-            return
-        document = {
-            "version": STATE_VERSION,
-            "saved_at": self._saved_at.isoformat(),
-            "history": self._memory.to_json(),
-            "books": {kind: self._books.of(kind).to_json() for kind in KINDS},
-            "observer": self._observer.to_json(),
-            "scores": {kind: score.model_dump(mode="json") for kind, score in self._scores.items()},
-        }
-        try:
-            self._file.save(document)
-        except OSError as error:
-            self._log.error("memory cannot be saved", file=str(self._file.path), error=repr(error))
-
-    def _load(self, document: dict[str, object]) -> None:
-        """Take a saved document.
-
-        Raises:
-            ValueError, KeyError, TypeError, AttributeError: It is damaged or of another version.
-        """
-        if document.get("version") != STATE_VERSION:
-            raise ValueError(f"version {document.get('version')!r} is not {STATE_VERSION}")
-        self._memory = SlotHistory.from_json(document["history"])  # type: ignore[arg-type]
-        for kind in KINDS:
-            self._books.of(kind).load_json(document["books"][kind])  # type: ignore[index]
-        self._observer.load_json(document["observer"], self._clock.now())  # type: ignore[arg-type]
-        saved: dict[str, object] = document.get("scores", {})  # type: ignore[assignment]
-        self._scores = {kind: Score.read(score) for kind, score in saved.items()}
-        self._log.info("memory loaded", load_slots=len(self._memory.series.get("load_w", {})))
+        self._memory.save(self._saved_at)

@@ -8,7 +8,7 @@ import numpy as np
 from pems_common.messages import Band, Series
 from pems_forecaster.domain.grid import SLOT_S, Floats
 
-__all__ = ["Z90", "Quantiles", "pinball"]
+__all__ = ["Z90", "Quantiles", "column_quantiles", "pinball"]
 
 Z90 = 1.2816
 """P90 of the standard normal distribution."""
@@ -44,3 +44,38 @@ def pinball(actual: float, p10: float, p50: float, p90: float) -> float:
         error = actual - q
         total += max(tau * error, (tau - 1.0) * error)
     return total / 3.0
+
+
+def column_quantiles(samples: Floats, weights: Floats, taus: tuple[float, ...]) -> Floats:
+    """Weighted quantiles of each column; NaN samples count nothing.
+
+    Args:
+        samples: Shape (samples, columns).
+        weights: One per sample, shape (samples,).
+        taus: Levels, 0..1.
+
+    Returns:
+        Shape (levels, columns); NaN where a column has no sample. A quantile lies between the samples whose
+        middles of cumulated weight enclose its level, and never outside the samples.
+    """
+    if not len(samples):
+        return np.full((len(taus), samples.shape[1]), np.nan)
+    order = np.argsort(samples, axis=0, kind="stable")
+    values = np.take_along_axis(samples, order, axis=0)
+    known = np.isfinite(values)
+    weight = np.where(known, weights[order], 0.0)
+    total = weight.sum(axis=0)
+    some = total > 0.0
+    at = (np.cumsum(weight, axis=0) - 0.5 * weight) / np.where(some, total, 1.0)
+    last = np.maximum(known.sum(axis=0) - 1, 0)
+    columns = np.arange(samples.shape[1])
+    result = np.full((len(taus), samples.shape[1]), np.nan)
+    for row, tau in enumerate(taus):
+        upper = np.minimum(((at < tau) & known).sum(axis=0), last)
+        lower = np.maximum(upper - 1, 0)
+        low_at, high_at = at[lower, columns], at[upper, columns]
+        gap = np.where(high_at > low_at, high_at - low_at, 1.0)
+        share = np.clip((tau - low_at) / gap, 0.0, 1.0)
+        value = values[lower, columns] + share * (values[upper, columns] - values[lower, columns])
+        result[row] = np.where(some, value, np.nan)
+    return result

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pems_forecaster.domain.bands import Quantiles
+from pems_forecaster.domain.bands import Quantiles, column_quantiles
 from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Grid, Ints, LocalCalendar
 from pems_forecaster.domain.residuals import ResidualBook
 from pems_forecaster.domain.slot_history import SlotHistory
@@ -81,13 +81,12 @@ def _profile(days: Ints, of_day: Ints, values: Floats, prior_w: Floats) -> Profi
     if len(known_days):
         table[np.searchsorted(known_days, days), of_day] = values
     samples = np.concatenate([np.roll(table, 1, axis=1), table, np.roll(table, -1, axis=1)])
-    counts = np.isfinite(samples).sum(axis=0) / 3.0
-    mean, q10, q50, q90 = (prior_w.copy() for _ in range(4))
+    known = np.isfinite(samples)
+    counts = known.sum(axis=0) / 3.0
     some = counts > 0
-    if some.any():
-        part = samples[:, some]
-        mean[some] = np.nanmean(part, axis=0)
-        q10[some], q50[some], q90[some] = np.nanquantile(part, (0.1, 0.5, 0.9), axis=0)
+    mean = np.where(some, np.where(known, samples, 0.0).sum(axis=0) / np.maximum(3.0 * counts, 1.0), prior_w)
+    own = column_quantiles(samples, np.ones(len(samples)), (0.1, 0.5, 0.9))
+    q10, q50, q90 = np.where(some, own, prior_w)
     weight = counts / (counts + PRIOR_DAYS)
 
     def shrink(own: Floats, prior: Floats) -> Floats:

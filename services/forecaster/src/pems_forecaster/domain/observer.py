@@ -95,6 +95,11 @@ class HouseObserver:
         """Time of the last step."""
         return self._at
 
+    @property
+    def known(self) -> int:
+        """Number of rooms whose state is estimated."""
+        return int(np.isfinite(self._x[:, 0]).sum()) if self._at is not None else 0
+
     def state(self, name: str) -> RoomState | None:
         """Estimated state of a room, None before its first measurement."""
         i = self._row[name]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pems_common.home import Tariff
 from pems_common.messages import Prices
-from pems_forecaster.domain.bands import Z90, Quantiles
-from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Grid, LocalCalendar, slot_at, slot_no
+from pems_forecaster.domain.bands import Z90, Quantiles, column_quantiles
+from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Grid, Ints, LocalCalendar, slot_at, slot_no
 from pems_forecaster.domain.residuals import ResidualBook
 from pems_forecaster.domain.slot_history import SlotHistory
 
@@ -70,45 +70,31 @@ def spot_base(grid: Grid, history: SlotHistory, calendar: LocalCalendar, release
     prior = level + np.interp((grid_of_day + 0.5) / 4.0, np.arange(0.5, 24.0), hourly, period=24.0)
     spread = Z90 * (PRIOR_SIGMA_EUR + PRIOR_SIGMA_REL * np.abs(prior))
     p10, p50, p90 = prior - spread, prior.copy(), prior + spread
-    cache: dict[tuple[int, int], tuple[float, float, float, float] | None] = {}
-    for i in range(grid.count):
-        key = (int(grid_days[i]), int(grid_of_day[i]))
-        if key not in cache:
-            cache[key] = _similar(table, known_days, day_rest, key, bool(grid_rest[i]))
-        found = cache[key]
-        if found is None:
-            continue
-        own10, own50, own90, days_n = found
-        weight = days_n / (days_n + PRIOR_DAYS)
-        p50[i] = weight * own50 + (1 - weight) * prior[i]
-        p10[i] = p50[i] - (weight * (own50 - own10) + (1 - weight) * spread[i])
-        p90[i] = p50[i] + (weight * (own90 - own50) + (1 - weight) * spread[i])
+    if len(known_days):
+        for day in np.unique(grid_days):
+            at = np.flatnonzero(grid_days == day)
+            own, effective = _similar(table, known_days, day_rest, int(day), bool(grid_rest[at[0]]))
+            own10, own50, own90 = own[:, grid_of_day[at]]
+            days_n = effective[grid_of_day[at]]
+            weight = np.where(np.isfinite(own50), days_n / (days_n + PRIOR_DAYS), 0.0)
+            own10, own50, own90 = (np.where(np.isfinite(q), q, prior[at]) for q in (own10, own50, own90))
+            p50[at] = weight * own50 + (1 - weight) * prior[at]
+            p10[at] = p50[at] - (weight * (own50 - own10) + (1 - weight) * spread[at])
+            p90[at] = p50[at] + (weight * (own90 - own50) + (1 - weight) * spread[at])
     ahead_h = np.maximum(grid.slots - released_before, 0) / 4.0
     widen = 1.0 + 0.15 * ahead_h / 24.0
     return Quantiles(p50 - widen * (p50 - p10), p50, p50 + widen * (p90 - p50)).tidy()
 
 
-def _similar(
-    table: Floats, days: NDArray[np.int64], day_rest: NDArray[np.bool_], key: tuple[int, int], rest: bool
-) -> tuple[float, float, float, float] | None:
-    """Weighted P10, P50, P90 of a slot of day, and the effective number of days behind them."""
-    if not len(days):
-        return None
-    day, of_day = key
-    values = table[:, [(of_day - 1) % SLOTS_PER_DAY, of_day, (of_day + 1) % SLOTS_PER_DAY]]
+def _similar(table: Floats, days: Ints, day_rest: NDArray[np.bool_], day: int, rest: bool) -> tuple[Floats, Floats]:
+    """Weighted P10, P50, P90 per slot of day for a target day, and the effective number of days behind them."""
     age = np.maximum(day - days, 0)
     weights = np.exp(-age / AGE_DAYS) * np.where(day_rest == rest, 1.0, OTHER_KIND_WEIGHT)
-    weights = np.repeat(weights[:, None], 3, axis=1)
-    good = np.isfinite(values)
-    if not good.any():
-        return None
-    flat, weight = values[good], weights[good]
-    order = np.argsort(flat, kind="stable")
-    flat, weight = flat[order], weight[order]
-    effective = float(weight.sum() ** 2 / np.sum(weight**2)) / 3.0
-    at = (np.cumsum(weight) - 0.5 * weight) / weight.sum()
-    q10, q50, q90 = np.interp((0.1, 0.5, 0.9), at, flat)
-    return float(q10), float(q50), float(q90), effective
+    samples = np.concatenate([np.roll(table, 1, axis=1), table, np.roll(table, -1, axis=1)])
+    own = column_quantiles(samples, np.tile(weights, 3), (0.1, 0.5, 0.9))
+    weight = np.where(np.isfinite(table), weights[:, None], 0.0)
+    effective = weight.sum(axis=0) ** 2 / np.maximum(np.sum(weight**2, axis=0), 1e-12)
+    return own, effective
 
 
 def price_bands(
