@@ -1,0 +1,193 @@
+"""Rule mode: what each device does without a plan. Plain rules that a person can follow by hand.
+
+They need no forecast. Prices and room models make them better when known, nothing depends on them. The same
+functions are the counterfactual that plans are compared with (`rule_wishes`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+
+from pems_common.comfort import comfort_target_c
+from pems_common.home import Battery, Ev, Home, WaterHeater
+from pems_common.home.tariff import minutes_of
+from pems_common.messages import RoomModel, Thermal
+from pems_common.thermal import discretise
+from pems_common.timegrid import SLOT, local_midnight, slot_start
+from pems_controller.domain.prices import PriceView
+from pems_controller.domain.state import (
+    BatteryState,
+    BatteryWish,
+    EvState,
+    EvWish,
+    HouseState,
+    RoomState,
+    RoomWish,
+    WaterState,
+    WaterWish,
+    Wish,
+)
+
+__all__ = ["RuleInputs", "lead_time", "rule_wish", "rule_wishes", "thermostat"]
+
+HYSTERESIS_K = 0.3
+CHEAP_BOOST_K = 0.5
+FIXED_LEAD = timedelta(hours=2)
+LONGEST_LEAD = timedelta(hours=8)
+CHARGE_SLOTS = 8
+HEATING_MONTHS = frozenset({10, 11, 12, 1, 2, 3})
+_EV_UNKNOWN_SOC_PCT = 40.0
+_WATER_STEP_K = 5.0
+
+
+@dataclass(frozen=True)
+class RuleInputs:
+    """What the rules look at: measured state, known prices, and room models where there are any."""
+
+    state: HouseState
+    prices: PriceView
+    thermal: Mapping[str, Thermal] = field(default_factory=dict)
+
+
+def thermostat(temperature_c: float | None, target_c: float, on: bool | None) -> bool:
+    """On below the target, off above it, as before within +- half the hysteresis. Unknown is off."""
+    if temperature_c is None:
+        return False
+    if temperature_c < target_c - HYSTERESIS_K / 2:
+        return True
+    if temperature_c > target_c + HYSTERESIS_K / 2:
+        return False
+    return bool(on)
+
+
+def lead_time(model: RoomModel, air_c: float, mass_c: float, outdoor_c: float, target_c: float) -> timedelta:
+    """How long the room heats at full power until its air reaches the target, at most 8 h (2R2C model)."""
+    step = discretise(model, SLOT.total_seconds(), with_neighbours=False)
+    q_air = outdoor_c / model.rea_k_w + (1 - model.heat_to_mass) * model.heater_w
+    lead = timedelta()
+    while air_c < target_c and lead < LONGEST_LEAD:
+        air_c, mass_c = step.step(air_c, mass_c, q_air, model.heat_to_mass * model.heater_w)
+        lead += SLOT
+    return lead
+
+
+def _rise_ahead(home: Home, room: str, now: datetime) -> tuple[datetime, float] | None:
+    """When a higher target comes within the longest lead, and what it is."""
+    target = comfort_target_c(home, room, now)
+    at = slot_start(now) + SLOT
+    while at <= now + LONGEST_LEAD:
+        coming = comfort_target_c(home, room, at)
+        if coming > target:
+            return at, coming
+        at += SLOT
+    return None
+
+
+def _room_target_c(home: Home, name: str, room: RoomState, inputs: RuleInputs) -> float:
+    """Comfort target; more in cheap hours; the coming target in the cheap slots of its lead time."""
+    now, prices = inputs.state.at, inputs.prices
+    target = comfort_target_c(home, name, now)
+    if not prices.known:
+        return target
+    if prices.cheap_now:
+        target += CHEAP_BOOST_K
+    rise = _rise_ahead(home, name, now)
+    if rise is None or room.temperature_c is None:
+        return target
+    at, coming = rise
+    lead = FIXED_LEAD
+    known = inputs.thermal.get(name)
+    if known is not None and known.tier != "observe" and inputs.state.outdoor_c is not None:
+        mass_c = known.state.mass_c if known.state is not None else room.temperature_c
+        lead = lead_time(known.model, room.temperature_c, mass_c, inputs.state.outdoor_c, coming)
+    mean = prices.mean_until(at)
+    if now >= at - lead and mean is not None and prices.now is not None and prices.now <= mean:
+        return max(target, coming)
+    return target
+
+
+def _battery(home: Home, battery: Battery, state: BatteryState, inputs: RuleInputs) -> BatteryWish:
+    """Self-consumption; in the heating season a charge in the 8 cheapest slots, if the spread pays for it."""
+    prices = inputs.prices
+    month = inputs.state.at.astimezone(home.site.zone).month
+    dear = prices.dearest_later(CHARGE_SLOTS)
+    if month not in HEATING_MONTHS or prices.now is None or dear is None:
+        return BatteryWish("self_consume")
+    pays = prices.now / battery.round_trip_efficiency + battery.wear_czk_kwh < dear
+    full = state.soc_pct is not None and state.soc_pct >= battery.soc_max_pct - 1
+    chosen = prices.cheapest_today(CHARGE_SLOTS)
+    if full or not pays or prices.slot not in chosen:
+        return BatteryWish("self_consume")
+    end = prices.slot
+    while end in chosen:
+        end += SLOT
+    power_w = min(battery.power_max_w, home.control.limits.battery_max_w)
+    return BatteryWish("charge_from_grid", power_w, battery.soc_max_pct, end)
+
+
+def _deadline(home: Home, ev: Ev, now: datetime) -> datetime:
+    """The next time the car has to be ready."""
+    zone = home.site.zone
+    today = now.astimezone(zone).date()
+    ready = timedelta(minutes=minutes_of(ev.ready_by))
+    at = local_midnight(today, zone) + ready
+    return at if at > now else local_midnight(today + timedelta(days=1), zone) + ready
+
+
+def _ev(home: Home, ev: Ev, state: EvState, inputs: RuleInputs) -> EvWish:
+    """Ready by the deadline: in the cheapest slots before it when they are known, else as late as is safe."""
+    soc = _EV_UNKNOWN_SOC_PCT if state.soc_pct is None else state.soc_pct
+    need_wh = (ev.target_soc_pct - soc) / 100 * ev.capacity_wh / ev.efficiency
+    if not state.connected or need_wh <= 0:
+        return EvWish(0.0)
+    now, deadline = inputs.state.at, _deadline(home, ev, inputs.state.at)
+    slot_wh = ev.power_max_w * SLOT.total_seconds() / 3600
+    needed = ceil(need_wh / slot_wh) + 1  # one slot to spare
+    left = (deadline - slot_start(now)) // SLOT
+    ahead = [(price, slot) for slot, price in inputs.prices.ahead if slot < deadline]
+    if left <= needed:
+        return EvWish(ev.power_max_w)
+    if len(ahead) < left:  # not all prices are known yet: wait, there is time
+        return EvWish(0.0)
+    chosen = {slot for _, slot in sorted(ahead)[:needed]}
+    return EvWish(ev.power_max_w if inputs.prices.slot in chosen else 0.0)
+
+
+def _water(water: WaterHeater, state: WaterState, prices: PriceView) -> WaterWish:
+    """Never below the minimum; up to the target in cheap hours, or by hysteresis where prices are unknown."""
+    temperature, on = state.temperature_c, bool(state.relay.on)
+    if temperature is None:  # the heater's own thermostat has to know
+        return WaterWish(prices.cheap_now or not prices.known)
+    if temperature >= water.target_c:
+        return WaterWish(False)
+    if temperature < water.min_c or (on and temperature < water.min_c + _WATER_STEP_K):
+        return WaterWish(True)
+    if prices.known:
+        return WaterWish(prices.cheap_now and (on or temperature < water.target_c - 1))
+    return WaterWish(on or temperature < water.target_c - _WATER_STEP_K)
+
+
+def rule_wish(home: Home, device: str, inputs: RuleInputs) -> Wish:
+    """Return what the rules want of a device.
+
+    Raises:
+        KeyError: No such device in this house.
+    """
+    kind, _, name = device.partition(":")
+    if kind == "room":
+        room = inputs.state.rooms[name]
+        target = _room_target_c(home, name, room, inputs)
+        return RoomWish(thermostat(room.temperature_c, target, room.relay.on))
+    if kind == "battery" and home.battery is not None:
+        return _battery(home, home.battery, inputs.state.battery, inputs)
+    if kind == "ev" and home.ev is not None:
+        return _ev(home, home.ev, inputs.state.ev, inputs)
+    if kind == "water" and home.water is not None:
+        return _water(home.water, inputs.state.water, inputs.prices)
+    raise KeyError(device)
+
+
+def rule_wishes(home: Home, inputs: RuleInputs) -> dict[str, Wish]:
+    """Return what the rules want of every device: the whole house without a planner."""
+    return {device: rule_wish(home, device, inputs) for device in home.device_names}
