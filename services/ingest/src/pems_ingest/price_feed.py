@@ -108,7 +108,7 @@ class PriceFeed:
         slots = [s for d in (today - _DAY, today, today + _DAY) for s in local_day_slots(d, MARKET_ZONE)]
         gaps = fill_gaps(spot, slots)
         spot.update(gaps)
-        guesses = persisted(spot, [s for s in local_day_slots(today, MARKET_ZONE) if s >= slot_start(now)])
+        guesses = persisted(spot, local_day_slots(today, MARKET_ZONE))
         spot.update(guesses)
         current = slot_start(now)
         until = contiguous_until(spot, current)
@@ -117,7 +117,7 @@ class PriceFeed:
         start = current
         while start - SLOT in spot and start - SLOT >= slots[0]:
             start -= SLOT
-        source = self._from.get(today) or self._from.get(today + _DAY) or "unknown"
+        source = self._from.get(today) or next(reversed(self._from.values()), "unknown")
         if guesses:
             source = f"{source}+persistence"
         elif gaps:

@@ -21,8 +21,8 @@ class WorldSpot:
 
     @property
     def name(self) -> str:
-        """The world's kind, `generated`, `recorded` or `live`."""
-        return f"world_{self._world.label.partition(':')[0]}"
+        """The world's kind, `world_generated`, `world_recorded` or `world_live`."""
+        return "world_" + self._world.label.replace(":", " ").split(" ")[0]
 
     async def spot(self, first: date, last: date) -> SpotDays:
         """Return the public prices of the days `first..last`."""
