@@ -1,0 +1,1 @@
+"""Pure physics and device behaviour of the simulated house: no IO, no clock, no framework."""

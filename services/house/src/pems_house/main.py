@@ -1,0 +1,35 @@
+"""Starts the simulated house as a process."""
+
+from pems_common.runner import Running, Runtime, run_service
+from pems_common.world import open_world
+from pems_house.adapters.udp import UdpSender
+from pems_house.api import create_router
+from pems_house.handlers import HouseHandlers
+from pems_house.settings import HouseSettings
+
+__all__ = ["build", "main"]
+
+
+def build(rt: Runtime) -> Running:
+    """Wire the house."""
+    settings, site = HouseSettings(), rt.home.site
+    world = open_world(rt.settings.world_file, latitude=site.latitude, longitude=site.longitude, seed=rt.settings.seed)
+    udp = UdpSender(settings.loxone_udp_host, settings.loxone_udp_port or rt.home.devices.sensors.udp_port)
+
+    async def drop(gone: bool) -> None:
+        await (rt.mqtt.stop() if gone else rt.mqtt.start())
+
+    house = HouseHandlers(rt.home, rt.clock, rt.mqtt, world, seed=rt.settings.seed, udp=udp, drop=drop)
+    rt.mqtt.will(rt.home.devices.inverter.state_topic, '{"InverterStatus": -1}', True)
+    rt.mqtt.on_connect(house.reconnected)
+    rt.log.info("simulated house", world=world.label, rooms=len(rt.home.rooms), seed=rt.settings.seed)
+    return Running(house, routers=[create_router(house, rt.auth)])
+
+
+def main() -> None:
+    """Run until told to stop."""
+    run_service("house", build, requires=("mqtt",))
+
+
+if __name__ == "__main__":
+    main()
