@@ -100,6 +100,7 @@ class DispatchLp:
             ev_upper = np.where(np.arange(n) < ev.deadline, ev.power_max_w, 0.0)
             ev_upper[: len(ev.forced_w)] = ev.forced_w
             upper[col("ev")] = ev_upper
+            lower[col("ev").start + np.arange(len(ev.forced_w))] = ev.forced_w
             cost[self._short] = ev.short_czk_kwh / 1000.0
         self._ev_bounds = np.arange(n, dtype=np.int32) + col("ev").start
         matrix, row_lower, row_upper = self._rows(columns)

@@ -1,0 +1,64 @@
+"""The Celery app: broker on its own Redis database, two queues, tasks that are safe to lose.
+
+Tasks are acknowledged before they run and never retried: the planner alone asks again. With late acks a killed
+task came back after the visibility timeout, and one that kills its worker looped for ever (both measured).
+"""
+
+from urllib.parse import urlsplit, urlunsplit
+
+from celery import Celery
+from kombu.entity import Queue
+
+from pems_common.settings import ServiceSettings
+
+__all__ = ["BROKER_DATABASE", "broker_url", "make_celery"]
+
+BROKER_DATABASE = 1
+_CHILD_MEMORY_KB = 350_000
+_CHILD_TASKS = 500
+_SOLVE_HARD_LIMIT_S = 75
+_SOCKET_S = 5.0
+
+
+def broker_url(redis_address: str) -> str:
+    """Return the address of the broker: the bus's server, another database."""
+    return urlunsplit(urlsplit(redis_address)._replace(path=f"/{BROKER_DATABASE}"))
+
+
+def make_celery(settings: ServiceSettings) -> Celery:
+    """Make the app, for workers and for the planner that sends to them."""
+    app = Celery("pems", broker=broker_url(settings.redis_address()))
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_backend=None,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=False,
+        task_reject_on_worker_lost=False,
+        task_queues=(Queue("plan"), Queue("bulk")),  # type: ignore[no-untyped-call]
+        task_default_queue="plan",
+        task_routes={"pems.bulk.*": {"queue": "bulk"}},
+        task_create_missing_queues=False,
+        task_time_limit=_SOLVE_HARD_LIMIT_S,
+        task_track_started=False,
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=_CHILD_TASKS,
+        worker_max_memory_per_child=_CHILD_MEMORY_KB,
+        worker_send_task_events=True,  # Flower shows what runs
+        worker_enable_remote_control=True,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": 3600,
+            "socket_connect_timeout": _SOCKET_S,
+            "socket_timeout": 4 * _SOCKET_S,  # above the blocking read, or redis-py gives up in the middle of it
+            "socket_keepalive": True,
+            "health_check_interval": 20,
+            "retry_on_timeout": True,
+        },
+        timezone="UTC",
+        enable_utc=True,
+    )
+    return app

@@ -1,0 +1,155 @@
+"""One plan from start to end: assemble, solve, weigh against the running plan, account, write.
+
+Stability: the running plan's relays are moved on to the new grid and judged on the new forecast with a fresh
+dispatch. Only a gain above the home's threshold replaces them. A kept plan is issued again all the same (new id,
+fresh states, battery and car), because a plan is trusted for two hours only and measured states drift.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from pems_common.home import Home
+from pems_common.messages import Plan, PlanInputs
+from pems_optimizer.domain.assemble import Known, assemble
+from pems_optimizer.domain.body import PlanHead, plan_body
+from pems_optimizer.domain.problem import Note, PlanningProblem
+from pems_optimizer.domain.rules import rule_plan
+from pems_optimizer.domain.running import RunningPlan, moved_on
+from pems_optimizer.domain.scenarios import named_scenarios
+from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
+from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, dispatch_battery, solve
+
+__all__ = ["Ask", "make_plan", "make_rule_plan"]
+
+_DIFF_SLOTS = 96
+_DIFF_LINES = 6
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a plan is asked for with.
+
+    Attributes:
+        now: House time of the measurements; becomes `issued_at`.
+        decide_from: First slot that the plan can still decide.
+        limit_s: Wall seconds for the whole work.
+    """
+
+    plan_id: str
+    plan_no: int
+    now: datetime
+    decide_from: datetime
+    limit_s: float
+
+
+def _running(home: Home, known: Known, now: datetime) -> Plan | None:
+    """Return the plan in force; None where it is too old, for another configuration, or there is none."""
+    plan = known.running
+    if plan is None or plan.config_hash != home.config_hash() or plan.valid_until < now:
+        return None
+    return plan
+
+
+def _head(home: Home, ask: Ask, inputs: PlanInputs, replaces: str) -> PlanHead:
+    return PlanHead(
+        plan_id=ask.plan_id,
+        plan_no=ask.plan_no,
+        config_hash=home.config_hash(),
+        issued_at=ask.now,
+        status="incumbent",
+        solver_name="bidders",
+        solve_s=0.0,
+        build_s=0.0,
+        inputs=inputs,
+        replaces=replaces,
+    )
+
+
+def _changes(problem: PlanningProblem, old: Verified, new: Verified) -> list[str]:
+    window = slice(problem.frozen, min(problem.slots, problem.frozen + _DIFF_SLOTS))
+    counts = np.sum(old.decision.relay_on[window] != new.decision.relay_on[window], axis=0)
+    order = [int(r) for r in np.argsort(-counts, kind="stable")[:_DIFF_LINES] if counts[r] > 0]
+    return [f"{problem.rooms.names[r]}: {int(counts[r])} of {window.stop - window.start} slots differ" for r in order]
+
+
+def _weigh(
+    problem: PlanningProblem, solved: Solved, running: Plan | None, keep_gain_czk: float
+) -> tuple[Verified, tuple[str, ...]]:
+    """Choose between the new relays and those of the running plan; say why."""
+    if running is None:
+        return solved.best, ()
+    decision = moved_on(problem, RunningPlan(running), solved.best.decision)
+    if decision is None:
+        return solved.best, ("new: the running plan does not fit the present state",)
+    load = controlled_load_w(problem, decision)
+    kept = verify(problem, decision, dispatch_battery(problem, load, decision.ev_w, solved.best.peak_w))
+    gain = kept.cost.total - solved.best.cost.total
+    if gain < keep_gain_czk:
+        return kept, (f"kept: a new plan would gain {gain:.2f} CZK, less than {keep_gain_czk:.2f}",)
+    return solved.best, (f"new: gains {gain:.2f} CZK", *_changes(problem, kept, solved.best))
+
+
+def make_plan(
+    home: Home, known: Known, inputs: PlanInputs, ask: Ask, *, elapsed_s: Callable[[], float], sweeps: int = 3
+) -> Plan:
+    """Make the plan for what is known now.
+
+    Args:
+        home: The site.
+        known: The latest messages.
+        inputs: Their ids.
+        ask: What is asked.
+        elapsed_s: Wall seconds since the work began.
+        sweeps: Rounds in which each device may change its mind.
+
+    Raises:
+        InputProblem: There is no usable forecast.
+    """
+    problem = assemble(home, known, now=ask.now, decide_from=ask.decide_from)
+    build_s = elapsed_s()
+    running = _running(home, known, ask.now)
+    head = replace(_head(home, ask, inputs, "" if running is None else running.plan_id), build_s=build_s)
+    outcome = solve(problem, SolverOptions(limit_s=ask.limit_s, sweeps=sweeps), elapsed_s)
+    if isinstance(outcome, NoPlan):
+        return _as_rules(problem, outcome.rules, head, outcome.why, elapsed_s() - build_s)
+    chosen, diff = _weigh(problem, outcome, running, home.optimization.keep_gain_czk)
+    costs = named_scenarios(problem, chosen, lambda: elapsed_s() < ask.limit_s - 0.3)
+    status: Literal["optimal", "incumbent"] = "incumbent"
+    head = replace(
+        head,
+        status=status,
+        solve_s=elapsed_s() - build_s,
+        diff=diff,
+        scenario_costs=costs,
+        baseline_total_czk=outcome.rules.cost.total,
+        notes=() if outcome.complete else (Note("time_limit", {"limit_s": ask.limit_s}),),
+    )
+    return plan_body(problem, chosen, head)
+
+
+def make_rule_plan(home: Home, known: Known, inputs: PlanInputs, ask: Ask, why: str) -> Plan:
+    """Make the plan that the rules would follow, marked as a fallback.
+
+    Raises:
+        InputProblem: There is no usable forecast.
+    """
+    problem = assemble(home, known, now=ask.now, decide_from=ask.decide_from)
+    running = _running(home, known, ask.now)
+    head = _head(home, ask, inputs, "" if running is None else running.plan_id)
+    return _as_rules(problem, rule_plan(problem), head, why, 0.0)
+
+
+def _as_rules(problem: PlanningProblem, rules: Verified, head: PlanHead, why: str, solve_s: float) -> Plan:
+    head = replace(
+        head,
+        status="fallback",
+        solver_name="rules",
+        solve_s=solve_s,
+        baseline_total_czk=rules.cost.total,
+        notes=(Note("fallback", {"why": why}),),
+    )
+    return plan_body(problem, rules, head)
