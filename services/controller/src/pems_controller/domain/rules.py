@@ -102,7 +102,7 @@ def _room_target_c(home: Home, name: str, room: RoomState, inputs: RuleInputs) -
         mass_c = known.state.mass_c if known.state is not None else room.temperature_c
         lead = lead_time(known.model, room.temperature_c, mass_c, inputs.state.outdoor_c, coming)
     mean = prices.mean_until(at)
-    if now >= at - lead and mean is not None and prices.now is not None and prices.now <= mean:
+    if now >= at - lead and mean is not None and prices.now is not None and prices.now <= mean + 1e-6:
         return max(target, coming)
     return target
 

@@ -1,0 +1,194 @@
+"""Each hard limit, with something that tries to break it."""
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.controller.controller_kit import START, first_house, small_home
+
+from pems_controller.domain.limits import apply_limits, expected_import_w, violations
+from pems_controller.domain.state import (
+    BatteryState,
+    BatteryWish,
+    EvState,
+    EvWish,
+    HouseState,
+    RelayState,
+    RoomState,
+    RoomWish,
+    WaterState,
+    WaterWish,
+)
+
+HOME = small_home()
+FIRST = first_house()
+
+
+def house(temperature_c: float = 21.0, relay: RelayState = RelayState(False), **changes) -> HouseState:  # noqa: B008
+    room = RoomState(temperature_c, True, relay)
+    battery = BatteryState(True, 60.0, 0.0, grid_w=500.0, pv_w=0.0, load_w=500.0)
+    fields = {"rooms": dict.fromkeys(HOME.rooms, room), "battery": battery, **changes}
+    return HouseState(at=START, **fields)
+
+
+def on(limited, device: str) -> bool:
+    return limited[device].wish.on
+
+
+def limits_of(limited, device: str) -> list[str]:
+    return [clamp.limit for clamp in limited[device].clamps]
+
+
+def test_above_25_a_room_is_off_at_once_even_inside_its_minimum_on_time():
+    state = house(25.1, RelayState(True, held_s=30))
+    limited = apply_limits(HOME, state, {"room:big": RoomWish(True)})
+    assert not on(limited, "room:big")
+    assert limits_of(limited, "room:big") == ["room_max_c"]
+
+
+def test_below_16_a_room_is_on_but_not_against_its_minimum_off_time():
+    assert on(apply_limits(HOME, house(15.9), {"room:big": RoomWish(False)}), "room:big")
+    locked = house(15.9, RelayState(False, held_s=599))
+    limited = apply_limits(HOME, locked, {"room:big": RoomWish(False)})
+    assert not on(limited, "room:big")
+    assert limits_of(limited, "room:big") == ["room_min_c", "relay_min_off"]
+
+
+def test_a_stale_temperature_breaks_no_limit():
+    room = RoomState(30.0, False, RelayState(True))
+    limited = apply_limits(HOME, house(rooms=dict.fromkeys(HOME.rooms, room)), {"room:big": RoomWish(True)})
+    assert on(limited, "room:big")
+
+
+@pytest.mark.parametrize(("held_s", "switches"), [(0, False), (599.9, False), (600, True), (1e9, True)])
+@pytest.mark.parametrize("is_on", [True, False])
+def test_minimum_times_hold(held_s: float, switches: bool, is_on: bool):
+    state = house(relay=RelayState(is_on, held_s), water=WaterState(True, 50.0, 0.0, RelayState(is_on, held_s)))
+    limited = apply_limits(HOME, state, {"room:big": RoomWish(not is_on), "water": WaterWish(not is_on)})
+    for device in ("room:big", "water"):
+        assert (on(limited, device) is not is_on) == switches
+        assert limits_of(limited, device) == ([] if switches else ["relay_min_on" if is_on else "relay_min_off"])
+
+
+def test_total_heating_is_limited_and_the_neediest_rooms_keep_theirs():
+    tight = HOME.model_copy(
+        update={
+            "control": HOME.control.model_copy(
+                update={"limits": HOME.control.limits.model_copy(update={"heating_max_w": 3500})}
+            )
+        }
+    )
+    rooms = {"big": RoomState(20.0, True, RelayState(False)), "small": RoomState(20.5, True, RelayState(False))}
+    limited = apply_limits(tight, house(rooms=rooms), {"room:big": RoomWish(True), "room:small": RoomWish(True)})
+    assert (on(limited, "room:big"), on(limited, "room:small")) == (True, False)
+    assert limits_of(limited, "room:small") == ["heating_max_w"]
+
+
+def test_the_breaker_holds_with_everything_asked_for_at_once():
+    rooms = {name: RoomState(18.0, True, RelayState(False)) for name in FIRST.rooms}
+    state = HouseState(at=START, rooms=rooms, battery=BatteryState(True, 60.0, 0.0, 1500.0, 0.0, 1500.0))
+    wishes = {f"room:{name}": RoomWish(True) for name in FIRST.rooms}
+    wishes |= {"ev": EvWish(11_000), "water": WaterWish(True), "battery": BatteryWish("charge_from_grid", 5_000)}
+    limited = apply_limits(FIRST, state, wishes)
+    final = {device: one.wish for device, one in limited.items()}
+    assert expected_import_w(FIRST, state, final) <= FIRST.grid.import_max_w - 500
+    assert final["ev"] == EvWish(0.0)
+    assert final["battery"].intent == "self_consume"
+    assert final["water"] == WaterWish(False)
+    assert sum(on(limited, d) for d in wishes if d.startswith("room:")) >= 10  # and it sheds no more than it has to
+
+
+def test_the_car_gives_way_by_as_much_as_is_needed():
+    state = house(battery=BatteryState(True, 60.0, 0.0, 8_000.0, 0.0, 8_000.0))
+    limited = apply_limits(HOME, state, {"ev": EvWish(11_000)})
+    assert limited["ev"].wish == EvWish(float(17_250 - 500 - 8_000))
+    assert limits_of(limited, "ev") == ["import_max_w"]
+
+
+def test_what_already_runs_is_not_counted_twice():
+    wishes = {"room:big": RoomWish(True), "ev": EvWish(11_000)}
+    state = house(
+        relay=RelayState(True),
+        battery=BatteryState(True, 60.0, 0.0, 15_000.0, 0.0, 15_000.0),
+        controlled_w={"room:big": 3_000.0, "ev": 11_000.0},
+    )
+    limited = apply_limits(HOME, state, wishes)
+    assert limited["ev"].wish == EvWish(11_000)
+    assert on(limited, "room:big")
+
+
+def test_without_a_meter_the_rest_of_the_house_counts_as_2_kw():
+    state = house(battery=BatteryState())
+    assert expected_import_w(HOME, state, {"ev": EvWish(11_000), "room:big": RoomWish(True)}) == 16_000
+
+
+def test_a_running_room_is_shed_by_the_breaker_only_after_the_free_ones():
+    rooms = {
+        "big": RoomState(21.9, True, RelayState(True, held_s=60)),  # needs least, but is locked on
+        "small": RoomState(19.0, True, RelayState(False)),
+    }
+    battery = BatteryState(True, 60.0, 0.0, 16_500.0, 0.0, 16_500.0)
+    state = house(rooms=rooms, battery=battery, controlled_w={"room:big": 3_000.0})
+    limited = apply_limits(HOME, state, {"room:big": RoomWish(True), "room:small": RoomWish(True)})
+    assert (on(limited, "room:big"), on(limited, "room:small")) == (True, False)
+    worse = replace(state, battery=replace(battery, grid_w=19_000.0))
+    limited = apply_limits(HOME, worse, {"room:big": RoomWish(True), "room:small": RoomWish(True)})
+    assert (on(limited, "room:big"), on(limited, "room:small")) == (False, False)
+
+
+@pytest.mark.parametrize("asked", [5_001.0, 5_300.0, 1e9])
+def test_battery_power_is_limited(asked: float):
+    limited = apply_limits(HOME, house(), {"battery": BatteryWish("discharge_to_grid", asked)})
+    assert limited["battery"].wish.power_w == 5_000
+    assert limits_of(limited, "battery") == ["battery_power_w"]
+
+
+def test_the_battery_stops_inside_its_limits():
+    charge = apply_limits(HOME, house(), {"battery": BatteryWish("charge_from_grid", 3_000, 130)})
+    assert charge["battery"].wish.stop_soc_pct == 100
+    discharge = apply_limits(HOME, house(), {"battery": BatteryWish("discharge_to_grid", 3_000, 5)})
+    assert discharge["battery"].wish.stop_soc_pct == 20
+    assert limits_of(discharge, "battery") == ["soc_pct"]
+
+
+@pytest.mark.parametrize("intent", ["self_consume", "discharge_to_grid"])
+def test_at_its_lower_limit_the_battery_is_held(intent):
+    battery = BatteryState(True, 20.9, 800.0, 0.0, 0.0, 800.0)
+    limited = apply_limits(HOME, house(battery=battery), {"battery": BatteryWish(intent, 3_000)})
+    assert limited["battery"].wish.intent == "hold"
+    assert limits_of(limited, "battery") == ["soc_min_pct"]
+
+
+def test_the_sun_ends_the_hold_but_not_within_half_an_hour():
+    sunny = house(battery=BatteryState(True, 20.9, 0.0, -2_000.0, 3_000.0, 1_000.0))
+    wish = {"battery": BatteryWish("self_consume")}
+    assert apply_limits(HOME, sunny, wish)["battery"].wish.intent == "self_consume"
+    assert apply_limits(HOME, sunny, wish, floor_held_s=60.0)["battery"].wish.intent == "hold"
+    assert apply_limits(HOME, sunny, wish, floor_held_s=1_800.0)["battery"].wish.intent == "self_consume"
+    risen = replace(sunny, battery=replace(sunny.battery, soc_pct=23.5))
+    assert apply_limits(HOME, risen, wish, floor_held_s=60.0)["battery"].wish.intent == "self_consume"
+
+
+def test_the_car_is_never_charged_from_the_house_battery():
+    wishes = {"ev": EvWish(7_000), "battery": BatteryWish("self_consume")}
+    limited = apply_limits(HOME, house(), wishes)
+    assert limited["battery"].wish.intent == "hold"
+    assert limits_of(limited, "battery") == ["ev_not_from_battery"]
+    sunny = house(battery=BatteryState(True, 60.0, 0.0, -7_500.0, 8_000.0, 500.0))
+    assert apply_limits(HOME, sunny, wishes)["battery"].wish.intent == "self_consume"
+    charging = house(
+        battery=BatteryState(True, 60.0, 0.0, -500.0, 8_000.0, 7_500.0), ev=EvState(True, True, 50.0, 7_000.0)
+    )
+    assert apply_limits(HOME, charging, wishes)["battery"].wish.intent == "self_consume"
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(0, 0), (600, 0), (800, 1_400), (5_000, 5_000), (99_000, 11_000)])
+def test_charging_power_is_what_the_charger_can_do(asked: float, sent: float):
+    assert apply_limits(HOME, house(), {"ev": EvWish(asked)})["ev"].wish == EvWish(sent)
+
+
+def test_limits_that_the_house_itself_breaks_are_named():
+    rooms = {"big": RoomState(15.0, True), "small": RoomState(26.0, True)}
+    battery = BatteryState(True, 10.0, 0.0, 18_000.0)
+    found = violations(HOME, house(rooms=rooms, battery=battery))
+    assert found == ("room_min_c:big", "room_max_c:small", "import_max_w", "soc_min_pct:battery")
+    assert violations(HOME, house()) == ()
