@@ -1,0 +1,121 @@
+"""REST of the forecaster, and its reader of ingest's REST."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.unit.forecaster.forecaster_makers import WINTER, make_prices, make_weather
+from tests.unit.forecaster.test_forecaster_handlers import World
+
+from pems_common.auth import Auth
+from pems_common.errors import UnavailableError
+from pems_common.settings import ServiceSettings
+from pems_forecaster.adapters.history_http import HistoryHttp
+from pems_forecaster.adapters.state_file import StateFile
+from pems_forecaster.api import forecaster_router
+
+
+@pytest.fixture
+async def served(tmp_path):
+    world = World()
+    auth = Auth.open(ServiceSettings(data=tmp_path), world.clock)
+    app = FastAPI()
+    app.include_router(forecaster_router(world.handlers, auth))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        yield world, client, {"X-API-Key": auth.internal_key}
+
+
+async def test_forecast_is_asked_for_and_fetched(served):
+    world, client, key = served
+    assert (await client.get("/v1/forecast")).status_code == 404
+    assert (await client.post("/v1/forecasts")).status_code == 401
+    answer = await client.post("/v1/forecasts", headers=key)
+    assert answer.status_code == 202
+    place = answer.headers["Location"]
+    waiting = await client.get(place)
+    assert waiting.status_code == 202
+    await world.tell(make_weather(WINTER))
+    await world.tell(make_prices(WINTER))
+    world.clock.advance(60)
+    await world.minutes(1)
+    done = await client.get(place)
+    assert done.status_code == 200
+    latest = (await client.get("/v1/forecast")).json()
+    assert done.json()["id"] == latest["id"]
+    assert len(latest["pv_power_w"]["p50"]["values"]) == 216
+    assert (await client.get(f"/v1/forecasts/{latest['id']}")).status_code == 200
+    assert (await client.get("/v1/forecasts/nothing")).status_code == 404
+
+
+async def test_rooms_and_scores_are_shown(served):
+    world, client, _ = served
+    await world.minutes(2)
+    assert len((await client.get("/v1/thermal")).json()) == 17
+    room = (await client.get("/v1/thermal/obyvak")).json()
+    assert room["tier"] == "prior"
+    assert room["state"]["air_c"] == pytest.approx(21.0, abs=0.5)
+    assert (await client.get("/v1/thermal/garage")).status_code == 404
+    assert (await client.get("/v1/scores")).json() == {}
+
+
+def ingest(handler):
+    return HistoryHttp("http://ingest", api_key="k", client=httpx.AsyncClient(transport=httpx.MockTransport(handler)))
+
+
+async def test_history_is_read_in_pieces():
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.params)
+        names = request.url.params.get_list("series")
+        assert request.headers["X-API-Key"] == "k"
+        return httpx.Response(200, json={"series": {n: [1, None, "x"] for n in names}, "start": "", "step_s": 900})
+
+    reader = ingest(answer)
+    names = [f"room.r{i}.relay_on" for i in range(20)]
+    result = await reader.slots(names, WINTER, WINTER + timedelta(hours=200))
+    assert len(asked) == 4
+    assert set(result) == set(names)
+    assert all(len(values) == 800 for values in result.values())
+    assert result[names[0]][:3] == [1.0, None, None]
+    await reader.close()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(503),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={}),
+        httpx.Response(200, json={"series": [1]}),
+    ],
+)
+async def test_odd_answers_of_ingest_are_its_absence(response):
+    reader = ingest(lambda request: response)
+    with pytest.raises(UnavailableError):
+        await reader.slots(["a"], WINTER, WINTER + timedelta(hours=1))
+    await reader.close()
+
+
+async def test_ingest_that_is_away():
+    def refuse(request):
+        raise httpx.ConnectError("refused")
+
+    reader = ingest(refuse)
+    with pytest.raises(UnavailableError):
+        await reader.slots(["a"], WINTER, WINTER + timedelta(hours=1))
+    await reader.close()
+
+
+def test_state_file_is_replaced_whole(tmp_path):
+    file = StateFile(tmp_path / "deep" / "memory.json")
+    assert file.load() is None
+    file.save({"a": 1})
+    file.save({"a": 2})
+    assert file.load() == {"a": 2}
+    assert [p.name for p in file.path.parent.iterdir()] == ["memory.json"]
+    with pytest.raises(ValueError):
+        file.save({"a": float("nan")})
+    assert file.load() == {"a": 2}
