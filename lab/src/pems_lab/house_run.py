@@ -1,0 +1,174 @@
+"""The simulated house under PEMS in lockstep: wiring, faults, and an account of what happened."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+
+from pems_common.bus.memory import MemoryBus
+from pems_common.clock import FakeClock
+from pems_common.history import HistoryStore
+from pems_common.home import Home
+from pems_common.messages import Envelope, Plan, Status, Thermal, read_body
+from pems_common.mqtt import MemoryBroker
+from pems_common.service import Service
+from pems_common.world import World
+from pems_controller.adapters.store import ControllerStore
+from pems_controller.handlers import ControllerHandlers
+from pems_forecaster.handlers import ForecasterHandlers
+from pems_house.handlers import HouseHandlers
+from pems_ingest.adapters.sqlite_history import SqliteHistory
+from pems_ingest.feeds import world_feeds
+from pems_ingest.handlers import IngestHandlers
+from pems_lab.lockstep import Lockstep
+from pems_optimizer.adapters.queues import InlineQueue
+from pems_optimizer.handlers import PlannerHandlers
+
+__all__ = ["HouseRun", "RunAccount"]
+
+# A lockstep minute is a minute of wall time too: pulses come each tick, not each 10 s between ticks.
+_OFF_DELAY_S = 150.0
+
+ThermalChange = Callable[[Thermal], Thermal]
+
+
+@dataclass
+class RunAccount:
+    """What a run did.
+
+    Attributes:
+        mode_ticks: Ticks per device and mode.
+        plans: (house time, plan) of every plan published, without those of the rules.
+        rule_plans: Number of plans marked as fallback.
+        kept_alerts: Alert codes raised, with their number.
+        truth: The house's own account at the end.
+    """
+
+    mode_ticks: dict[str, Counter[str]] = field(default_factory=dict)
+    plans: list[tuple[datetime, Plan]] = field(default_factory=list)
+    rule_plans: int = 0
+    kept_alerts: Counter[str] = field(default_factory=Counter)
+    truth: dict[str, Any] = field(default_factory=dict)
+
+    def share(self, mode: str, prefix: str = "") -> float:
+        """Share of ticks in a mode over all devices whose name begins with `prefix`."""
+        chosen = [ticks for name, ticks in self.mode_ticks.items() if name.startswith(prefix)]
+        total = sum(sum(ticks.values()) for ticks in chosen)
+        return sum(ticks[mode] for ticks in chosen) / total if total else 0.0
+
+
+class _SpoiledBus:
+    """The bus as the planner sees it when the room models it is told are wrong (a fault)."""
+
+    def __init__(self, bus: MemoryBus, change: ThermalChange) -> None:
+        self._bus, self._change = bus, change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def latest_all(self, type: str, site: str) -> dict[str, Envelope]:
+        found = await self._bus.latest_all(type, site)
+        if type != "thermal":
+            return found
+        spoiled = {}
+        for subject, envelope in found.items():
+            body = self._change(read_body(envelope, Thermal))
+            spoiled[subject] = envelope.model_copy(update={"body": body.model_dump(mode="json")})
+        return spoiled
+
+
+class HouseRun:
+    """One house, one world, one run.
+
+    Args:
+        home: The site; armed by the run.
+        world: Weather and prices.
+        start: First house time.
+        seed: Of the simulated house.
+        planner: `on`, or `mute`: no plan is ever made, so the controller stays on its rules.
+        thermal: Changes the room models that the planner is told (a fault), None for the honest ones.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        world: World,
+        start: datetime,
+        *,
+        seed: int = 0,
+        planner: Literal["on", "mute"] = "on",
+        thermal: ThermalChange | None = None,
+    ) -> None:
+        """Wire everything; nothing runs yet."""
+        self.home = home
+        self.clock = FakeClock(start)
+        self.bus = MemoryBus(self.clock)
+        self.broker = MemoryBroker()
+        self.account = RunAccount()
+        self._mqtt = {name: self.broker.client() for name in ("house", "ingest", "controller")}
+        self.store = SqliteHistory(":memory:", home.site.id)
+        self.house = HouseHandlers(home, self.clock, self._mqtt["house"], world, seed=seed, off_delay_s=_OFF_DELAY_S)
+        feeds = world_feeds(home, self.clock, world)
+        self.ingest = IngestHandlers(
+            home,
+            self.clock,
+            self.bus,
+            self._mqtt["ingest"],
+            cast(HistoryStore, self.store),
+            feeds.prices,
+            feeds.weather,
+            inline=True,
+            label=feeds.label,
+        )
+        self.forecaster = ForecasterHandlers(home, self.clock, self.bus, cast(HistoryStore, self.store))
+        self.controller = ControllerHandlers(
+            home,
+            self.clock,
+            self.bus,
+            self._mqtt["controller"],
+            ControllerStore(None),
+            armed_env=True,
+            instance="lockstep",
+        )
+        services: list[Service] = [self.house, self.ingest, self.forecaster]
+        if planner == "on":
+            seen = self.bus if thermal is None else cast(MemoryBus, _SpoiledBus(self.bus, thermal))
+            self.planner = PlannerHandlers(home, self.clock, seen, InlineQueue(home, self.clock, seen))
+            services.append(self.planner)
+        services.append(self.controller)
+        self.lockstep = Lockstep(self.clock, self.bus, services)
+        self._last_plan = ""
+
+    async def run(self, duration: timedelta, each: Callable[[datetime], None] | None = None) -> RunAccount:
+        """Run for a while and return the account so far."""
+        if self.clock.monotonic() == 0.0:
+            await self.lockstep.start()
+
+        async def after_step(now: datetime) -> None:
+            await self._note(now)
+            if each is not None:
+                each(now)
+
+        await self.lockstep.run(self.clock.now() + duration, after_step)
+        self.account.truth = self.house.truth()
+        return self.account
+
+    async def _note(self, now: datetime) -> None:
+        site = self.home.site.id
+        status = await self.bus.latest("status", site)
+        if status is not None:
+            for name, device in read_body(status, Status).devices.items():
+                self.account.mode_ticks.setdefault(name, Counter())[device.mode] += 1
+        plan = await self.bus.latest("plan", site)
+        if plan is not None and plan.id != self._last_plan:
+            self._last_plan = plan.id
+            body = read_body(plan, Plan)
+            if body.fallback_mode:
+                self.account.rule_plans += 1
+            else:
+                self.account.plans.append((now, body))
+
+    async def stop(self) -> None:
+        """Stop all services (the controller hands back)."""
+        await self.lockstep.stop()
