@@ -117,7 +117,7 @@ def test_broken_payloads_are_rejected(payload, reason):
 
 
 def test_the_hour_that_comes_twice_is_resolved_by_the_time_of_reception():
-    naive = datetime(2026, 10, 25, 2, 30)
+    naive = datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 - as devices say it
     first, second = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
     assert resolve_local(naive, PRAGUE) == first
     assert resolve_local(naive, PRAGUE, first) == first
@@ -125,7 +125,8 @@ def test_the_hour_that_comes_twice_is_resolved_by_the_time_of_reception():
 
 
 def test_the_hour_that_spring_skips_is_read_as_winter_time():
-    assert resolve_local(datetime(2026, 3, 29, 2, 30), PRAGUE) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+    naive = datetime(2026, 3, 29, 2, 30)  # noqa: DTZ001 - as devices say it
+    assert resolve_local(naive, PRAGUE) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 
 
 def test_recorded_payloads():

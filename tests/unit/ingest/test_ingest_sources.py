@@ -201,7 +201,7 @@ UNITS = {
 
 
 def forecast(hours: int = 30, units: dict[str, str] | None = None, **columns: object) -> bytes:
-    start = datetime(2026, 1, 15)
+    start = datetime(2026, 1, 15)  # noqa: DTZ001 - as Open-Meteo says it
     hourly = {
         "time": [(start + timedelta(hours=i)).isoformat(timespec="minutes") for i in range(hours)],
         "temperature_2m": [float(i) for i in range(hours)],

@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (
-  id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (site, name));
+  id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL,
+  count INTEGER NOT NULL DEFAULT 0, first_ms INTEGER, last_ms INTEGER, UNIQUE (site, name));
 CREATE TABLE IF NOT EXISTS points (
   series_id INTEGER NOT NULL, at_ms INTEGER NOT NULL, value REAL NOT NULL,
   PRIMARY KEY (series_id, at_ms)) WITHOUT ROWID;
@@ -39,6 +40,10 @@ CREATE TABLE IF NOT EXISTS messages (
   at_ms INTEGER NOT NULL, envelope TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS messages_by_time ON messages (site, type, at_ms);
 """
+_COUNT = (
+    "UPDATE series SET count=count+?1, first_ms=min(coalesce(first_ms, ?2), ?2), last_ms=max(coalesce(last_ms, ?3), ?3) "
+    "WHERE id=?4"
+)
 _VERSION = 1
 _BUSY_S = 5.0
 
@@ -113,7 +118,7 @@ class SqliteHistory:
                     raise PemsError(f"history {self._path} has version {version}", remedy="update PEMS")
                 db.executescript(_SCHEMA)
                 db.execute(f"PRAGMA user_version={_VERSION}")
-            self._count = db.execute("SELECT count(*) FROM points").fetchone()[0]
+            self._count = db.execute("SELECT coalesce(sum(count), 0) FROM series").fetchone()[0]
         except BaseException:
             db.close()
             raise
@@ -199,13 +204,23 @@ class SqliteHistory:
                 raise
 
     def _write(self, db: sqlite3.Connection, site: str, points: Sequence[Point]) -> None:
-        rows = [(self._series_id(db, site, p.series), _ms(p.at), float(p.value)) for p in points if isfinite(p.value)]
-        before = db.total_changes
-        db.executemany("INSERT OR IGNORE INTO points (series_id, at_ms, value) VALUES (?,?,?)", rows)
-        added = db.total_changes - before
-        if added < len(rows):  # some were there already: the later value stands
-            db.executemany("UPDATE points SET value=?3 WHERE series_id=?1 AND at_ms=?2 AND value<>?3", rows)
-        self._count += added
+        rows: dict[int, list[tuple[int, float]]] = {}
+        for point in points:
+            if isfinite(point.value):
+                series_id = self._series_id(db, site, point.series)
+                rows.setdefault(series_id, []).append((_ms(point.at), float(point.value)))
+        total = 0
+        for series_id, values in rows.items():
+            before = db.total_changes
+            keyed = [(series_id, ms, value) for ms, value in values]
+            db.executemany("INSERT OR IGNORE INTO points (series_id, at_ms, value) VALUES (?,?,?)", keyed)
+            added = db.total_changes - before
+            if added < len(keyed):  # some were there already: the later value stands
+                db.executemany("UPDATE points SET value=?3 WHERE series_id=?1 AND at_ms=?2 AND value<>?3", keyed)
+            first, last = min(values)[0], max(values)[0]
+            db.execute(_COUNT, (added, first, last, series_id))
+            total += added
+        self._count += total
 
     def _series_id(self, db: sqlite3.Connection, site: str, name: str) -> int:
         key = (site, name)
@@ -269,10 +284,7 @@ class SqliteHistory:
 
     async def info(self) -> list[SeriesInfo]:
         """Return what is stored of each series of the site."""
-        statement = (
-            "SELECT s.name, count(*), min(p.at_ms), max(p.at_ms) FROM series s JOIN points p ON p.series_id = s.id "
-            "WHERE s.site=? GROUP BY s.id ORDER BY s.name"
-        )
+        statement = "SELECT name, count, first_ms, last_ms FROM series WHERE site=? AND count>0 ORDER BY name"
 
         def work() -> list[SeriesInfo]:
             with self._reading() as db:

@@ -4,6 +4,7 @@ Times here are wall time.
 """
 
 import random
+import zlib
 from collections.abc import Collection, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -108,7 +109,7 @@ class Fetcher:
         headers: Mapping[str, str],
         accept: Collection[str],
     ) -> bytes:
-        all_headers = {"User-Agent": USER_AGENT, **headers}
+        all_headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         try:
             async with self._client.stream(
                 method, url, params=params, content=content, headers=all_headers, timeout=self._timeout
@@ -120,11 +121,12 @@ class Fetcher:
                         retry_after_s=self._retry_after_s(response.headers.get("Retry-After")),
                     )
                 body = bytearray()
-                async for chunk in response.aiter_bytes():
+                async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > self._max_bytes:
                         raise SourceError("too_large", f"{url}: more than {self._max_bytes} bytes")
                 kind = response.headers.get("Content-Type", "").lower()
+                encoding = response.headers.get("Content-Encoding", "").lower()
         except httpx.TimeoutException as error:
             raise SourceError("timeout", f"{url}: {type(error).__name__}") from error
         except (httpx.RemoteProtocolError, httpx.DecodingError, httpx.ReadError) as error:
@@ -133,7 +135,24 @@ class Fetcher:
             raise SourceError("unreachable", f"{url}: {error or type(error).__name__}") from error
         if kind and not any(part in kind for part in accept):
             raise SourceError("wrong_type", f"{url}: content type {kind[:60]!r}, not {' or '.join(accept)}")
-        return bytes(body)
+        return self._decoded(bytes(body), encoding, url)
+
+    def _decoded(self, body: bytes, encoding: str, url: str) -> bytes:
+        """Unpack a body that is packed though nobody asked for it, never beyond the limit."""
+        if encoding in {"", "identity"}:
+            return body
+        if encoding not in {"gzip", "deflate"}:
+            raise SourceError("wrong_type", f"{url}: content encoding {encoding[:40]!r}")
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        try:
+            unpacked = unpacker.decompress(body, self._max_bytes + 1)
+        except zlib.error as error:
+            raise SourceError("truncated", f"{url}: {error}") from error
+        if len(unpacked) > self._max_bytes:
+            raise SourceError("too_large", f"{url}: more than {self._max_bytes} bytes unpacked")
+        if not unpacker.eof:
+            raise SourceError("truncated", f"{url}: the packed body ends early")
+        return unpacked
 
     def _retry_after_s(self, text: str | None) -> float | None:
         """Read `Retry-After`: seconds or an HTTP date (RFC 9110 section 10.2.3), at most a day."""
