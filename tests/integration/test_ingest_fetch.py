@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -115,7 +116,7 @@ def soap(days: int = 1, resolution: str = "PT15M", leave_out: int | None = None,
 
 
 def open_meteo(hours: int = 97, unit: str = "m/s", start: date | None = None) -> bytes:
-    begin = datetime.combine(start or TODAY, time())  # noqa: DTZ001 - as Open-Meteo says it
+    begin = datetime.combine(start or TODAY, time())
     names = {
         "temperature_2m": "°C",
         "cloud_cover": "%",
@@ -125,8 +126,10 @@ def open_meteo(hours: int = 97, unit: str = "m/s", start: date | None = None) ->
         "wind_speed_10m": unit,
         "relative_humidity_2m": "%",
     }
-    hourly = {"time": [(begin + timedelta(hours=i)).isoformat(timespec="minutes") for i in range(hours)]}
-    hourly |= {name: [5.0] * hours for name in names}  # type: ignore[dict-item]
+    hourly: dict[str, list[Any]] = {
+        "time": [(begin + timedelta(hours=i)).isoformat(timespec="minutes") for i in range(hours)]
+    }
+    hourly |= {name: [5.0] * hours for name in names}
     return json.dumps({"utc_offset_seconds": 0, "hourly_units": names, "hourly": hourly}).encode()
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import httpx
@@ -65,21 +66,19 @@ class Ingest:
         self.process = None
         return code
 
-    async def get(self, path: str) -> dict[str, object]:
+    async def get(self, path: str) -> dict[str, Any]:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"http://127.0.0.1:{self.http}{path}")
             answer.raise_for_status()
             return answer.json()
 
-    async def until(
-        self, path: str, wanted: Callable[[dict[str, object]], bool], seconds: float = 25
-    ) -> dict[str, object]:
+    async def until(self, path: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 25) -> dict[str, Any]:
         last: object = None
         for _ in range(int(seconds / 0.2)):
             try:
                 last = await self.get(path)
-                if wanted(last):  # type: ignore[arg-type]
-                    return last  # type: ignore[return-value]
+                if wanted(last):
+                    return last
             except httpx.HTTPError as error:
                 last = error
             await asyncio.sleep(0.2)
@@ -114,20 +113,20 @@ async def test_a_process_takes_publishes_stores_and_survives_a_kill(ingest, redi
                 f"{local:%Y-%m-%d %H:%M:%S};temperature;19.5;kuchyne;temperature;_;_".encode(),
                 ("127.0.0.1", ingest.udp),
             )
-        got = await ingest.until("/v1/telemetry", lambda a: a["rooms"]["kuchyne"]["temperature_c"] == 19.5)  # type: ignore[index]
-        assert got["rooms"]["obyvak"]["temperature_c"] is not None  # type: ignore[index]
-        count = await ingest.until("/v1/history/count", lambda a: int(a["points"]) >= 201)  # type: ignore[call-overload]
+        got = await ingest.until("/v1/telemetry", lambda a: a["rooms"]["kuchyne"]["temperature_c"] == 19.5)
+        assert got["rooms"]["obyvak"]["temperature_c"] is not None
+        count = await ingest.until("/v1/history/count", lambda a: int(a["points"]) >= 201)
         assert ingest.end(signal.SIGKILL) == -signal.SIGKILL
         ingest.start()
         await ingest.until("/health/ready", lambda a: bool(a["ready"]))
         again = await ingest.get("/v1/history/count")
-        assert int(again["points"]) >= int(count["points"])  # type: ignore[call-overload]
+        assert int(again["points"]) >= int(count["points"])
         await say(50)
         await asyncio.sleep(2.5)
     bus = RedisBus(f"redis://127.0.0.1:{redis_server.port}/0", SystemClock())
-    prices = read_body(await bus.latest("prices", "home"), Prices)  # type: ignore[arg-type]
+    prices = read_body(await bus.latest("prices", "home"), Prices)
     assert prices.known_until > START
-    telemetry = read_body(await bus.latest("telemetry", "home"), Telemetry)  # type: ignore[arg-type]
+    telemetry = read_body(await bus.latest("telemetry", "home"), Telemetry)
     assert telemetry.rooms["obyvak"].temperature_c is not None
     await bus.close()
     kept = await ingest.until("/v1/messages?type=prices&start=2026-01-14T00:00:00Z", lambda a: bool(a["messages"]))

@@ -6,6 +6,7 @@ import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +51,7 @@ GROTT = {
     "buffered": "no",
     "values": {"pvstatus": 6, "pvpowerin": 100, "pactouserr": 50, "SOC": 40, "etouser_tod": 20},
 }
-ODD = [
+ODD: list[object] = [
     None, True, False, -1, 0, 1e308, -1e308, 2**32 - 1, 2**63, 10**400, "", "NaN", "1e999", "ě", "\u0000", [], {}, [1],
     {"a": {}}, 4294898079, -0.0, "21,5", "0x10", "\ud800",
 ]  # fmt: skip
@@ -155,10 +156,10 @@ async def test_ten_thousand_odd_payloads(dialect):
     await store.close()
 
 
-def _check(body: dict[str, object]) -> None:
+def _check(body: dict[str, Any]) -> None:
     for name, low, high in (("pv_power_w", 0, 50_000), ("grid_power_w", -60_000, 60_000), ("battery_soc_pct", 0, 100)):
         value = body[name]
-        assert value is None or (math.isfinite(value) and low <= value <= high)  # type: ignore[arg-type]
+        assert value is None or (math.isfinite(value) and low <= value <= high)
 
 
 @settings(max_examples=300, deadline=None)

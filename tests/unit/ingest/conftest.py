@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def benches() -> Iterator[Callable[..., Bench]]:
     """Make benches of other homes or starts."""
     made: list[Bench] = []
 
-    def make(home: Home, **more: object) -> Bench:
+    def make(home: Home, **more: Any) -> Bench:
         made.append(make_bench(home, **more))
         return made[-1]
 
@@ -75,7 +76,7 @@ def _close(bench: Bench) -> None:
         bench.store._write_db.close()
 
 
-def make_bench(home: Home, start: datetime = START, **more: object) -> Bench:
+def make_bench(home: Home, start: datetime = START, **more: Any) -> Bench:
     clock, broker, metrics = FakeClock(start), MemoryBroker(), Metrics()
     bus, mqtt, store = MemoryBus(clock), broker.client(), SqliteHistory(":memory:", home.site.id)
     world = open_world(None, latitude=home.site.latitude, longitude=home.site.longitude, seed=7)

@@ -1,6 +1,8 @@
 """Readings become telemetry: ranges, outliers, ages, stuck values, balance."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,9 +19,9 @@ def assembler() -> TelemetryAssembler:
     return TelemetryAssembler(["obyvak", "kuchyne"], has_ev=True, has_water=True)
 
 
-def inverter(**values: float) -> InverterReading:
-    defaults = {"pv_power_w": 1000.0, "load_power_w": 1500.0, "grid_power_w": 200.0, "battery_power_w": 300.0}
-    return InverterReading(online=True, status=1, soc_pct=50.0, **{**defaults, **values})
+def inverter(**values: Any) -> InverterReading:
+    defaults: dict[str, Any] = {"pv_power_w": 1000.0, "load_power_w": 1500.0, "grid_power_w": 200.0, "battery_power_w": 300.0}
+    return replace(InverterReading(online=True, status=1, soc_pct=50.0), **{**defaults, **values})
 
 
 def test_nothing_known_is_missing_not_zero(assembler):

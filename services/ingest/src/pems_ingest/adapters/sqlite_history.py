@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS messages_by_time ON messages (site, type, at_ms);
 """
 _COUNT = (
-    "UPDATE series SET count=count+?1, first_ms=min(coalesce(first_ms, ?2), ?2), last_ms=max(coalesce(last_ms, ?3), ?3) "
-    "WHERE id=?4"
+    "UPDATE series SET count=count+?1, first_ms=min(coalesce(first_ms, ?2), ?2), "
+    "last_ms=max(coalesce(last_ms, ?3), ?3) WHERE id=?4"
 )
 _VERSION = 1
 _BUSY_S = 5.0
