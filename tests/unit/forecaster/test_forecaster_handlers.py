@@ -58,12 +58,12 @@ class World:
         envelope = await self.bus.latest("forecast", SITE)
         return None if envelope is None else read_body(envelope, Forecast)
 
-    async def minutes(self, count, **fields):
-        """Telemetry and a tick each minute."""
+    async def minutes(self, count, *, step_s=60, **fields):
+        """Telemetry and a tick each minute (or each `step_s`)."""
         for _ in range(count):
             await self.tell(make_telemetry(**fields))
             await self.handlers.tick()
-            self.clock.advance(60)
+            self.clock.advance(step_s)
 
 
 async def test_nothing_is_known_nothing_is_issued_but_priors():
@@ -188,7 +188,7 @@ async def test_learns_from_slots_and_scores_the_day():
     await world.tell(make_weather(WINTER))
     await world.tell(make_prices(WINTER, hours=46))
     for _ in range(16 * 4):
-        await world.minutes(15, load_power_w=700.0)
+        await world.minutes(5, step_s=180, load_power_w=700.0)
     scores = world.handlers.scores()
     assert {"forecast.load", "forecast.temperature"} <= set(scores)
     metrics = scores["forecast.load"].metrics
