@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI, Header, HTTPException, Query
+from tests.browser.sample_house import SampleHouse
 
 from pems_common.api import create_app
 from pems_common.auth import Auth, KeyFile
@@ -24,7 +25,6 @@ from pems_common.logs import setup_logging
 from pems_common.messages import Body, OverrideEntry, wrap
 from pems_common.metrics import Metrics
 from pems_common.timegrid import parse_instant
-from tests.browser.sample_house import SampleHouse
 
 PASSWORD = "winter-day-at-home"
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ class Backends:
         self.overrides: dict[str, OverrideEntry] = {}
         self.app = FastAPI()
         self._routes()
-        if scene == "calm":
+        if scene == "alert":
             until = clock.now() + timedelta(hours=2, minutes=25)
             self.overrides["room:pracovna"] = OverrideEntry(
                 device="room:pracovna", action="heat", params={"target_c": 23.0}, until=until, by="page", revision=1
@@ -67,7 +67,7 @@ class Backends:
             return {"ready": True, "failing": []}
 
         @app.get("/v1/history")
-        async def history(series: list[str] = Query(), start: str = "", end: str = "") -> dict[str, Any]:  # noqa: B008
+        async def history(series: list[str] = Query(), start: str = "", end: str = "") -> dict[str, Any]:
             found = self.house.history(series, parse_instant(start), parse_instant(end))
             return {"start": start, "step_s": 900, "series": {} if self.empty else found}
 
@@ -141,7 +141,9 @@ def seed_day(handlers: Any, house: SampleHouse) -> None:
         at += timedelta(minutes=2)
 
 
-async def serve(port: int, backend_port: int, data: Path, *, empty: bool, scene: str, start: datetime, speed: float) -> None:
+async def serve(
+    port: int, backend_port: int, data: Path, *, empty: bool, scene: str, start: datetime, speed: float
+) -> None:
     """Run page and backends until stopped."""
     os.environ["NICEGUI_STORAGE_PATH"] = str(data / "nicegui")
     from pems_monitor.adapters.gateway import Gateway
@@ -159,7 +161,7 @@ async def serve(port: int, backend_port: int, data: Path, *, empty: bool, scene:
     handlers = MonitorHandlers(home, clock, bus, store)
     backends = Backends(home, clock, bus, empty=empty, scene=scene)
     app = create_app("monitor", health=Health(clock), metrics=Metrics())
-    urls = {n: f"http://127.0.0.1:{backend_port}" for n in ("ingest", "forecaster", "optimizer", "controller")}
+    urls = dict.fromkeys(("ingest", "forecaster", "optimizer", "controller"), f"http://127.0.0.1:{backend_port}")
     if scene == "rules":
         urls["optimizer"] = "http://127.0.0.1:9"
     client = httpx.AsyncClient(trust_env=False)

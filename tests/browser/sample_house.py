@@ -25,6 +25,7 @@ from pems_common.messages import (
     Plan,
     PlanCost,
     Prices,
+    Reason,
     RoomPlan,
     RoomReading,
     Series,
@@ -83,7 +84,7 @@ class SampleHouse:
         hour = self.hour(at)
         if not 7.9 < hour < 16.3:
             return 0.0
-        return 5_600 * max(0.0, sin((hour - 7.9) / 8.4 * pi)) ** 1.3
+        return 7_900 * max(0.0, sin((hour - 7.9) / 8.4 * pi)) ** 1.3
 
     def pv_w(self, at: datetime) -> float:
         minutes = at.timestamp() / 60
@@ -112,7 +113,7 @@ class SampleHouse:
         slots = []
         for at in instants:
             hour, buy = self.hour(at), self.price(at)[0]
-            relays = {name: self._heats(name, i, at, buy) for i, name in enumerate(self.home.rooms)}
+            relays = self._relays(at, buy)
             heating_w = sum(self.home.rooms[name].heat_w for name, on in relays.items() if on)
             water_on = 13.0 <= hour < 14.25 or 2.5 <= hour < 3.25
             ev_w = 3_700.0 if 1.0 <= hour < 3.5 else 0.0
@@ -121,9 +122,9 @@ class SampleHouse:
             power_w = max(-5_000.0, min(4_500.0, -surplus_w))
             if 2.0 <= hour < 5.0:
                 intent, power_w = "charge_from_grid", -2_600.0
-            elif 5.0 <= hour < 6.5 or 13.0 <= hour < 15.0:
+            elif 5.0 <= hour < 6.5:
                 intent, power_w = "hold", 0.0
-            elif 17.75 <= hour < 18.75 and soc_pct > 55:
+            elif 18.0 <= hour < 18.75 and soc_pct > 55:
                 intent, power_w = "discharge_to_grid", 4_600.0
             if battery is not None:
                 if (power_w > 0 and soc_pct <= battery.soc_min_pct) or (power_w < 0 and soc_pct >= battery.soc_max_pct):
@@ -136,11 +137,20 @@ class SampleHouse:
             )
         return slots
 
-    def _heats(self, name: str, index: int, at: datetime, buy: float) -> bool:
-        slot = int(at.timestamp() // STEP_S)
-        block = (slot // 3 + index * 5) % 17
-        allowed = 8 if buy < 2.75 else 3 if buy < 3.6 else 1
-        return block < allowed and not (name == "hosti" and block > 2)
+    def _relays(self, at: datetime, buy: float) -> dict[str, bool]:
+        """Rooms take turns of 45 min; more of them in cheap hours and under the sun, never more than 7 kW."""
+        turn = int(at.timestamp() // STEP_S) // 3
+        wish = 5 if buy < 2.5 else 4 if self.clear_pv_w(at) > 4_000 else 2 if buy < 3.4 else 1
+        total_w, relays = 0.0, {}
+        for index, (name, room) in enumerate(self.home.rooms.items()):
+            on = (
+                (turn * 4 + index * 7) % 17 < wish
+                and not (name == "hosti" and turn % 2)
+                and total_w + room.heat_w <= 7_000
+            )
+            total_w += room.heat_w if on else 0.0
+            relays[name] = on
+        return relays
 
     def slot(self, at: datetime) -> Slot:
         return self.slots[int((slot_start(at) - self.start) / SLOT)]
@@ -237,7 +247,7 @@ class SampleHouse:
 
     def plan(self, *, fallback: bool = False, age: timedelta = timedelta(minutes=11)) -> Plan:
         issued_at = self.now - age
-        start = slot_start(issued_at) + SLOT
+        start = slot_start(issued_at + timedelta(seconds=5))
         slots = [self.slot(at) for at in slot_range(start, 192)]
         rooms = {
             name: RoomPlan(
@@ -289,6 +299,14 @@ class SampleHouse:
                 build_s=0.2,
             ),
             profile="balanced",
+            reasons={
+                str(i): (
+                    Reason(code="pv_surplus", params={"pv_w": round(s.pv_w), "heat_w": round(s.heating_w)}),
+                    Reason(code="preheat", params={"before": "dearer_hours", "buy_later_czk_kwh": 5.25}),
+                )
+                for i, s in enumerate(slots)
+                if s.pv_w > 1_000
+            },
             fallback_mode=fallback,
         )
 
@@ -315,8 +333,6 @@ class SampleHouse:
                 devices[device] = DeviceMode(
                     mode="manual", since=now, why="override", until=entry.until, action={"action": entry.action}
                 )
-            elif device == "room:spajz" and mode == "mpc":
-                devices[device] = DeviceMode(mode="rule_based", since=since, why="state_off_plan", action=action)
             else:
                 devices[device] = DeviceMode(mode=mode, since=since, why=why, action=action)
         worst: Mode = "manual" if manual and mode == "mpc" else mode

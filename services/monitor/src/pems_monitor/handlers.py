@@ -141,6 +141,11 @@ class MonitorHandlers:
             self._history, self._history_start = series, start
             self._refresh_past()
 
+    def dismiss_alert(self, alert: Alert) -> None:
+        """End an alert by hand."""
+        if self._book.dismiss(alert, self.clock.now()):
+            self._alerts_changed(save=True)
+
     def set_status_after_override(self, device: str, *, ended: bool) -> None:
         """Show the end of an override at once; the controller's next report confirms it."""
         status = self._state.status

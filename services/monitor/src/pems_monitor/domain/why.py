@@ -12,7 +12,7 @@ __all__ = ["WHY", "action_text", "override_text", "until_text", "why_text"]
 
 # code: (English, Czech)
 WHY: dict[str, tuple[str, str]] = {
-    "plan": ("The plan is fresh and the house is where it expected", "Plán je čerstvý a dům je tam, kde ho čekal"),
+    "plan": ("As the fresh plan says", "Podle čerstvého plánu"),
     "override": ("Set by hand", "Nastaveno ručně"),
     "no_plan": ("No plan has come yet", "Zatím nepřišel žádný plán"),
     "plan_too_old": ("The last plan is more than two hours old", "Poslední plán je starší než dvě hodiny"),
@@ -36,7 +36,7 @@ WHY: dict[str, tuple[str, str]] = {
 
 def why_text(code: str, lang: Language) -> str:
     """A reason in words; an unknown code is shown as readable as it can be."""
-    head, _, detail = code.partition(":")
+    head, _, _ = code.partition(":")
     pair = WHY.get(head.strip())
     if pair is None:
         words = code.replace("_", " ").strip()
@@ -56,15 +56,15 @@ def action_text(device: str, mode: DeviceMode | None, lang: Language) -> str:
     name = mode.action.get("action")
     inner = mode.action.get("params")
     params = inner if isinstance(inner, dict) else mode.action
-    return _named(device, name, params, lang) if isinstance(name, str) else ""
+    return _named(device, name, params, lang, "did") if isinstance(name, str) else ""
 
 
-def _named(device: str, name: str, params: Mapping[str, object], lang: Language) -> str:
+def _named(device: str, name: str, params: Mapping[str, object], lang: Language, group: str) -> str:
     """An action with its temperature or power."""
     kind = device.partition(":")[0]
     if name == "heat":
         return f"{t('action.target', lang)} {temperature(_number(params, 'target_c'), lang)}"
-    key = f"action.{'water_on' if (kind, name) == ('water', 'on') else name}"
+    key = f"{group}.{'water_on' if (kind, name) == ('water', 'on') else name}"
     text = t(key, lang)
     if text == key:  # an action this page does not know
         text = name.replace("_", " ")
@@ -74,7 +74,7 @@ def _named(device: str, name: str, params: Mapping[str, object], lang: Language)
 
 def override_text(entry: OverrideEntry, lang: Language) -> str:
     """What an override asks for, in words."""
-    return _named(entry.device, entry.action, entry.params, lang)
+    return _named(entry.device, entry.action, entry.params, lang, "action")
 
 
 def until_text(until: datetime | None, zone: ZoneInfo, lang: Language) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from nicegui import ui
 
 from pems_common.messages import Alert
+from pems_monitor.domain.alert_texts import alert_remedy, alert_text
 from pems_monitor.domain.formats import day_and_time, duration
 from pems_monitor.domain.room_names import device_title
 from pems_monitor.web.context import PageContext, box, show, text
@@ -38,9 +39,9 @@ class AlertBanner:
         with self._box:
             ui.icon(_ICONS[worst.severity])
             with box("item-main"):
-                ui.label(worst.text).style("font-weight: 600")
-                if worst.remedy:
-                    ui.label(worst.remedy).style("color: var(--ink); opacity: .85; font-size: 14px")
+                ui.label(alert_text(worst, self._ctx.lang)).style("font-weight: 600")
+                if remedy := alert_remedy(worst, self._ctx.lang):
+                    ui.label(remedy).style("color: var(--ink); opacity: .85; font-size: 14px")
 
 
 class AlertsPanel:
@@ -82,9 +83,10 @@ class AlertsPanel:
         with box(f"item sev-{alert.severity}" + (" ended" if alert.cleared_at else "")):
             ui.icon(_ICONS[alert.severity])
             with box("item-main"):
-                ui.label(alert.text).style("font-weight: 600")
-                if alert.remedy and alert.cleared_at is None:
-                    text(f"{ctx.tr('alerts.remedy')}: {alert.remedy}")
+                ui.label(alert_text(alert, ctx.lang)).style("font-weight: 600")
+                remedy = alert_remedy(alert, ctx.lang)
+                if remedy and alert.cleared_at is None:
+                    text(f"{ctx.tr('alerts.remedy')}: {remedy}")
                 at = day_and_time(alert.raised_at, ctx.zone, ctx.lang, relative_to=now)
                 words = [device_title(alert.device, ctx.lang)] if alert.device else []
                 if alert.cleared_at is None:
@@ -94,3 +96,8 @@ class AlertsPanel:
                         ctx.tr("alerts.lasted", time=at, span=duration(alert.cleared_at - alert.raised_at, ctx.lang))
                     )
                 text(" · ".join(words), "sub")
+            if alert.cleared_at is None:
+                button = ui.button(icon="close", color=None, on_click=lambda: ctx.parts.handlers.dismiss_alert(alert))
+                button.props(f'flat round dense size=11px aria-label="{ctx.tr("alerts.dismiss")}"')
+                with button:
+                    ui.tooltip(ctx.tr("alerts.dismiss"))

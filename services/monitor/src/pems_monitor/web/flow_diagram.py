@@ -75,7 +75,7 @@ def _node(
         "name": name,
         "nameY": 26 if big else 23,
         "below": more,
-        "belowY": radius + 17,
+        "belowY": -radius - 9 if big else radius + 17,
         "color": color,
         "dim": dim,
         "ring": ring,

@@ -49,12 +49,14 @@ class Header:
                 self._clock = text("", "clock").style("font-size: 19px; font-weight: 600")
                 self._date = text("", "time-sub")
             with box("tools"):
-                self._theme_button = ui.button(icon=_THEME_ICONS[self._theme], on_click=self._turn_theme)
+                self._theme_button = ui.button(icon=_THEME_ICONS[self._theme], color=None, on_click=self._turn_theme)
                 self._theme_button.props(f'flat round dense data-theme=1 aria-label="{ctx.tr("head.theme")}"')
-                language = ui.button("EN" if ctx.lang == "cs" else "CS", on_click=on_language)
+                language = ui.button("EN" if ctx.lang == "cs" else "CS", color=None, on_click=on_language)
                 language.props(f'flat dense no-caps data-language=1 aria-label="{ctx.tr("head.language")}"')
                 with (
-                    ui.button(icon="more_vert").props(f'flat round dense aria-label="{ctx.tr("head.menu")}"'),
+                    ui.button(icon="more_vert", color=None).props(
+                        f'flat round dense aria-label="{ctx.tr("head.menu")}"'
+                    ),
                     ui.menu(),
                 ):
                     ui.menu_item(ctx.tr("head.keys"), on_click=on_keys)

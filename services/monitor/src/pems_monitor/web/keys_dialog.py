@@ -31,7 +31,7 @@ class KeysDialog:
             self._once = text(ctx.tr("keys.once"), "sub hide")
             self._secret = text("", "secret hide")
             with box("row-end"):
-                ui.button(ctx.tr("head.close"), on_click=self._close).props("flat no-caps")
+                ui.button(ctx.tr("head.close"), color=None, on_click=self._close).props("flat no-caps")
                 ui.button(ctx.tr("keys.create"), on_click=self._create).props("unelevated no-caps")
 
     def open(self) -> None:
@@ -56,7 +56,9 @@ class KeysDialog:
                 with box("item"), box("item-main"):
                     text(key.name)
                     text(ctx.tr(f"keys.{key.scope}"), "sub")
-                    button = ui.button(ctx.tr("keys.delete"), on_click=lambda _, n=key.name: self._remove(n))
+                    button = ui.button(
+                        ctx.tr("keys.delete"), color=None, on_click=lambda _, n=key.name: self._remove(n)
+                    )
                     button.props("flat no-caps dense size=13px")
 
     async def _create(self) -> None:

@@ -31,12 +31,14 @@ _STYLE = """
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--bg);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;padding:20px}
-main{width:100%;max-width:380px;background:var(--card);border:1px solid var(--line);border-radius:18px;padding:36px 32px}
+main{width:100%;max-width:380px;
+background:var(--card);border:1px solid var(--line);border-radius:18px;padding:36px 32px}
 .mark{display:flex;align-items:center;gap:12px;margin-bottom:6px}
 h1{font-size:22px;margin:0;letter-spacing:.02em}
 p{margin:0 0 24px;color:var(--soft)}
 label{display:block;font-size:14px;font-weight:600;margin-bottom:6px}
-input{width:100%;font:inherit;padding:12px 14px;border-radius:10px;border:1px solid var(--line);background:var(--bg);color:inherit}
+input{width:100%;font:inherit;
+padding:12px 14px;border-radius:10px;border:1px solid var(--line);background:var(--bg);color:inherit}
 input:focus-visible{outline:2px solid var(--go);outline-offset:1px}
 button{width:100%;margin-top:16px;padding:12px;border:0;border-radius:10px;background:var(--go);color:#fff;font:inherit;font-weight:600;cursor:pointer}
 button:hover{filter:brightness(1.07)}
@@ -45,7 +47,8 @@ button:hover{filter:brightness(1.07)}
 .hint{margin:20px 0 0;font-size:13px}
 """
 _MARK = (
-    '<svg width="38" height="38" viewBox="0 0 38 38" aria-hidden="true"><rect width="38" height="38" rx="11" fill="#1f7a4d"/>'
+    '<svg width="38" height="38" viewBox="0 0 38 38" aria-hidden="true">'
+    '<rect width="38" height="38" rx="11" fill="#1f7a4d"/>'
     '<path d="M9 19.5 19 10l10 9.5M12.5 17.5V28h13V17.5" fill="none" stroke="#fff" stroke-width="2.4" '
     'stroke-linecap="round" stroke-linejoin="round"/><path d="M20 15.5 16 22h6l-3.5 5" fill="none" stroke="#ffd27a" '
     'stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"/></svg>'

@@ -6,6 +6,7 @@ from nicegui import ui
 
 from pems_monitor.domain.formats import UNKNOWN, age, energy, money, number, percent, power, temperature
 from pems_monitor.domain.now import DeviceRow, Flows, Headline, device_rows, flows, headline, source_labels
+from pems_monitor.domain.plan_reasons import reasons_now
 from pems_monitor.domain.room_names import device_title
 from pems_monitor.domain.why import action_text, until_text, why_text
 from pems_monitor.web.context import PageContext, box, show, swap_classes, text
@@ -78,6 +79,7 @@ class StatePanel:
         self._ctx = ctx
         self._rows: list[DeviceRow] | None = None
         self._services: object = None
+        self._because_shown: list[str] = []
         with box("card state"):
             with box("card-head").style("margin-bottom: 0"):
                 text(ctx.tr("now.state"), "h")
@@ -95,6 +97,9 @@ class StatePanel:
                     self._plan = text("", "line-main")
                     self._plan_pill = text("", "pill small hide")
                 self._devices = box("lines")
+            with box("because hide") as self._because:
+                text(ctx.tr("now.why"), "label")
+                self._reasons = box("reasons")
             with box("").style("margin-top: auto; display: grid; gap: 10px"):
                 text(ctx.tr("now.services"), "label")
                 self._alive = box("services")
@@ -110,6 +115,7 @@ class StatePanel:
         if rows != self._rows:
             self._rows = rows
             self._build_devices(rows)
+        self._show_reasons(found, now)
         if handlers.state.services != self._services:
             self._services = handlers.state.services
             self._build_services()
@@ -125,6 +131,19 @@ class StatePanel:
         self._explain.text = self._ctx.tr(f"mode.explain.{name}")
         show(self._armed, found.mode is not None and not found.armed)
         show(self._shadow, found.shadow)
+
+    def _show_reasons(self, found: Headline, now: datetime) -> None:
+        """Why the plan does what it does now, while it is followed."""
+        followed = found.mode in {"mpc", "manual"} and not found.silent
+        texts = reasons_now(self._ctx.parts.handlers.state.plan, now, self._ctx.lang) if followed else []
+        if texts == self._because_shown:
+            return
+        self._because_shown = texts
+        show(self._because, bool(texts))
+        self._reasons.clear()
+        with self._reasons:
+            for sentence in texts:
+                text(sentence)
 
     def _show_plan(self, found: Headline) -> None:
         ctx = self._ctx

@@ -54,9 +54,9 @@ class OverridePanel:
                         end = day_and_time(row.until, ctx.zone, ctx.lang, relative_to=now)
                         words = [ctx.tr("over.until", time=end), ctx.tr("over.left", span=left)]
                         if row.by:
-                            words.append(ctx.tr("over.by", who=row.by))
+                            words.append(ctx.tr("over.by_page") if row.by == "page" else ctx.tr("over.by", who=row.by))
                         text(" · ".join(words), "sub")
-                    button = ui.button(ctx.tr("over.end"), on_click=lambda _, d=row.device: self._end(d))
+                    button = ui.button(ctx.tr("over.end"), color=None, on_click=lambda _, d=row.device: self._end(d))
                     button.props("flat no-caps dense padding='2px 10px'").props(f"data-end={row.device}")
 
     async def _end(self, device: str) -> None:
@@ -99,7 +99,7 @@ class OverrideDialog:
             self._minutes.props("outlined dense options-dense behavior=menu")
             self._end = text("", "sub")
             with box("row-end"):
-                ui.button(ctx.tr("over.cancel"), on_click=self._dialog.close).props("flat no-caps")
+                ui.button(ctx.tr("over.cancel"), color=None, on_click=self._dialog.close).props("flat no-caps")
                 self._set = ui.button(ctx.tr("over.set"), on_click=self._send).props("unelevated no-caps data-set=1")
 
     def open(self, device: str | None) -> None:

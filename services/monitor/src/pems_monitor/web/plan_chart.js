@@ -32,6 +32,16 @@ window.pemsChart = {
     const time = text.slice(11, 16);
     return time === "00:00" ? "{day|" + this.day(text, lang) + "}" : time;
   },
+  // A bar from the first to the last slot of a span, without seams.
+  span(params, api) {
+    const slot = api.size([1, 0])[0];
+    const x = api.coord([api.value(0), 0])[0] - slot / 2;
+    const left = Math.max(x, params.coordSys.x);
+    const right = Math.min(x + (api.value(1) - api.value(0) + 1) * slot, params.coordSys.x + params.coordSys.width);
+    if (right <= left) return null;
+    const shape = { x: left, y: params.coordSys.y, width: right - left, height: params.coordSys.height };
+    return { type: "rect", shape, style: { fill: api.visual("color") } };
+  },
   number(value, digits, lang) {
     return value.toLocaleString(lang === "cs" ? "cs-CZ" : "en-GB", {
       minimumFractionDigits: digits,

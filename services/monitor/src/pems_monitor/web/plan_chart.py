@@ -98,6 +98,18 @@ def _rounded(values: Values, digits: int) -> list[float | None]:
     return [None if v is None else round(v, digits) for v in values]
 
 
+def _joined(past: Values, ahead: Values, now_index: int) -> list[float | None]:
+    """What is ahead, begun at the last measured slot, so that the two lines meet."""
+    values = list(ahead)
+    if 0 < now_index < len(values) and values[now_index] is not None:
+        values[now_index - 1] = past[now_index - 1]
+    return values
+
+
+def _negative(values: Values) -> list[float | None]:
+    return [v if v is not None and v < 0 else None for v in values]
+
+
 def _width(low: Values, high: Values) -> list[float | None]:
     return [None if a is None or b is None else max(0.0, b - a) for a, b in zip(low, high, strict=True)]
 
@@ -186,6 +198,7 @@ def _axes(view: PlanView, lang: Language, p: Palette, zone: ZoneInfo, chart_id: 
             "gridIndex": 0,
             "name": t("chart.prices", lang),
             **name,
+            "nameGap": 26,
             **plain,
             "splitNumber": 3,
             "splitLine": split,
@@ -204,7 +217,7 @@ def _axes(view: PlanView, lang: Language, p: Palette, zone: ZoneInfo, chart_id: 
         {
             "type": "value",
             "gridIndex": 2,
-            "name": t("chart.battery", lang),
+            "name": t("chart.soc_axis", lang),
             **name,
             **plain,
             "min": 0,
@@ -214,13 +227,6 @@ def _axes(view: PlanView, lang: Language, p: Palette, zone: ZoneInfo, chart_id: 
             "axisLabel": label,
         },
         {"type": "value", "gridIndex": 3, "min": 0, "max": 1, "show": False},
-        {
-            "type": "value",
-            "gridIndex": 2,
-            "show": False,
-            ":min": "v => -Math.max(2, -v.min, v.max)",
-            ":max": "v => Math.max(2, -v.min, v.max)",
-        },
     ]
     return x_axes, y_axes
 
@@ -232,7 +238,7 @@ def _marks(view: PlanView, lang: Language, p: Palette, *, labels: bool) -> dict[
         "formatter": t("chart.now", lang),
         "color": p.card,
         "backgroundColor": p.ink,
-        "padding": [3, 7],
+        "padding": [4, 8, 3, 8],
         "borderRadius": 8,
         "fontSize": 11,
         "fontWeight": 600,
@@ -253,49 +259,36 @@ def _marks(view: PlanView, lang: Language, p: Palette, *, labels: bool) -> dict[
             "silent": True,
             "animation": False,
             "itemStyle": {"color": p.shade},
-            "label": {
-                "show": labels,
-                "position": "insideTopLeft",
-                "color": p.soft,
-                "fontSize": 12,
-                "distance": 6,
-                "formatter": t("chart.outlook", lang),
-            },
             "data": [[{"xAxis": view.outlook_index}, {"xAxis": view.count - 1}]],
         }
     return marks
 
 
 def _series(view: PlanView, lang: Language, p: Palette, *, dark: bool) -> list[dict[str, Any]]:
-    intents: list[Any] = [None] * view.count
     colors = intent_colors(dark)
+    outlook = view.count if view.outlook_index is None else view.outlook_index
+    intents: list[Any] = [None] * view.count
+    spans: list[Any] = []
     for span in view.intents:
         for i in range(span.first, span.last + 1):
-            intents[i] = {
-                "value": 1,
-                "label_text": t(f"intent.{span.intent}", lang),
-                "itemStyle": {
-                    "color": colors[span.intent],
-                    "opacity": 0.45 if view.outlook_index is not None and i >= view.outlook_index else 1.0,
-                },
-            }
+            intents[i] = {"value": 1, "label_text": t(f"intent.{span.intent}", lang)}
+        for first, last, alpha in (
+            (span.first, min(span.last, outlook - 1), ""),
+            (max(span.first, outlook), span.last, "66"),
+        ):
+            if first <= last:
+                spans.append({"value": [first, last, 1], "itemStyle": {"color": colors[span.intent] + alpha}})
     step = {"step": "middle"}
     buy = _line("buy", _rounded(view.buy, 3), p.price, 0, area=0.1, **step)
     buy |= _marks(view, lang, p, labels=True)
-    power_grid = _line("grid", _kw(view.grid_w), p.grid_import, 1, **step, z=5)
+    power_grid = _line(
+        "grid", _kw(_joined(view.grid_past_w, view.grid_w, view.now_index)), p.grid_import, 1, **step, z=5
+    )
     power_grid |= _marks(view, lang, p, labels=False)
-    soc = _line("soc", _rounded(view.soc_pct, 1), p.battery, 2, width=2.5, area=0.12)
+    soc = _line(
+        "soc", _rounded(_joined(view.soc_past_pct, view.soc_pct, view.now_index), 1), p.battery, 2, width=2.5, area=0.12
+    )
     soc |= _marks(view, lang, p, labels=False)
-    bars = {
-        "type": "bar",
-        "xAxisIndex": 2,
-        "yAxisIndex": 4,
-        "barWidth": "70%",
-        "barGap": "-100%",
-        "silent": True,
-        "itemStyle": {"color": p.battery, "opacity": 0.45},
-        "z": 2,
-    }
     return [
         *_band("buy_band", view.buy_p10, view.buy_p90, p.price, 0, 3),
         buy,
@@ -304,26 +297,65 @@ def _series(view: PlanView, lang: Language, p: Palette, *, dark: bool) -> list[d
         *_band("pv_band", _kw(view.pv_p10_w), _kw(view.pv_p90_w), p.pv, 1, 3),
         *_band("load_band", _kw(view.load_p10_w), _kw(view.load_p90_w), p.house, 1, 3),
         _line("heating_past", _kw(view.heating_past_w), p.heating, 1, width=1, area=0.28, **step, z=2),
-        _line("heating", _kw(view.heating_w), p.heating, 1, width=1, area=0.28, **step, z=2),
+        _line(
+            "heating",
+            _kw(_joined(view.heating_past_w, view.heating_w, view.now_index)),
+            p.heating,
+            1,
+            width=1,
+            area=0.28,
+            **step,
+            z=2,
+        ),
         _line("ev", _kw(view.ev_w), p.ev, 1, width=1, area=0.25, **step, z=2),
         _line("pv_past", _kw(view.pv_past_w), p.pv, 1, width=2.5, smooth=0.2, smoothMonotone="x"),
-        _line("pv", _kw(view.pv_p50_w), p.pv, 1, width=2.5, smooth=0.2, smoothMonotone="x"),
+        _line(
+            "pv",
+            _kw(_joined(view.pv_past_w, view.pv_p50_w, view.now_index)),
+            p.pv,
+            1,
+            width=2.5,
+            smooth=0.2,
+            smoothMonotone="x",
+        ),
         _line("load_past", _kw(view.load_past_w), p.house, 1, width=1.5),
-        _line("load", _kw(view.load_p50_w), p.house, 1, width=1.5),
+        _line("load", _kw(_joined(view.load_past_w, view.load_p50_w, view.now_index)), p.house, 1, width=1.5),
         _line("grid_past", _kw(view.grid_past_w), p.grid_import, 1, **step, z=5),
         power_grid,
-        {**bars, "id": "battery_past", "data": _kw(view.battery_past_w)},
-        {**bars, "id": "battery", "data": _kw(view.battery_w)},
+        _line("export_past", _kw(_negative(view.grid_past_w)), p.grid_export, 1, area=0.22, **step, z=6),
+        _line("export", _kw(_negative(view.grid_w)), p.grid_export, 1, area=0.22, **step, z=6),
+        _line("battery_past", _kw(view.battery_past_w), p.battery, 1, width=1.5, **step, z=4),
+        _line(
+            "battery",
+            _kw(_joined(view.battery_past_w, view.battery_w, view.now_index)),
+            p.battery,
+            1,
+            width=1.5,
+            **step,
+            z=4,
+        ),
         _line("soc_past", _rounded(view.soc_past_pct, 1), p.battery, 2, width=2.5, area=0.12),
         soc,
+        # The tooltip reads the task of a slot from here; what is seen are the spans below.
         {
             "id": "intents",
             "type": "bar",
             "xAxisIndex": 3,
             "yAxisIndex": 3,
-            "barWidth": "101%",
             "silent": True,
+            "itemStyle": {"opacity": 0},
             "data": intents,
+        },
+        {
+            "id": "intent_spans",
+            "type": "custom",
+            "xAxisIndex": 3,
+            "yAxisIndex": 3,
+            "silent": True,
+            "tooltip": {"show": False},
+            "encode": {"x": [0, 1], "y": 2},
+            ":renderItem": "(params, api) => window.pemsChart.span(params, api)",
+            "data": spans,
         },
     ]
 
@@ -368,10 +400,10 @@ def plan_chart_options(
     x_axes, y_axes = _axes(view, lang, p, zone, chart_id)
     left, right = (34, 8) if phone else (44, 16)
     grids = [
-        {"left": left, "right": right, "top": 30, "height": "19%"},
-        {"left": left, "right": right, "top": "31.5%", "height": "33%"},
-        {"left": left, "right": right, "top": "72%", "height": "12%"},
-        {"left": left, "right": right, "top": "85.3%", "height": 10},
+        {"left": left, "right": right, "top": 48, "height": "18.5%"},
+        {"left": left, "right": right, "top": "32.5%", "height": "35%"},
+        {"left": left, "right": right, "top": "74.5%", "height": "12%"},
+        {"left": left, "right": right, "top": "87.6%", "height": 11},
     ]
     zoom_range: dict[str, Any] = {}
     if zoom:
@@ -396,13 +428,6 @@ def plan_chart_options(
             "extraCssText": "box-shadow:none",
             ":formatter": _tooltip(lang, p),
         },
-        "visualMap": {
-            "type": "piecewise",
-            "show": False,
-            "seriesIndex": [i for i, one in enumerate(series) if one["id"] in {"grid", "grid_past"}],
-            "dimension": 1,
-            "pieces": [{"lt": 0, "color": p.grid_export}, {"gte": 0, "color": p.grid_import}],
-        },
         "dataZoom": [
             {
                 "type": "inside",
@@ -411,13 +436,14 @@ def plan_chart_options(
                 "moveOnMouseWheel": False,
                 "moveOnMouseMove": not phone,
                 "preventDefaultMouseMove": False,
+                "filterMode": "none",
                 "minSpan": 5,
                 **zoom_range,
             },
             {
                 "type": "slider",
                 "xAxisIndex": every,
-                "height": 22,
+                "height": 16,
                 "bottom": 4,
                 "left": left,
                 "right": right,
@@ -427,6 +453,7 @@ def plan_chart_options(
                 "borderColor": "transparent",
                 "backgroundColor": p.shade,
                 "fillerColor": "rgba(47,158,95,0.16)",
+                "filterMode": "none",
                 "minSpan": 5,
                 "handleStyle": {"color": p.card, "borderColor": p.soft},
                 "moveHandleSize": 0,

@@ -13,14 +13,15 @@ from pems_monitor.web.plan_chart import intent_colors, plan_chart_options
 __all__ = ["PlanPanel"]
 
 _KEYS = (
-    ("chart.buy", "house", "line"),
-    ("chart.pv_band", "pv", "band"),
-    ("chart.load_band", "house", "band"),
+    ("chart.buy", "price", "line"),
+    ("chart.sell", "sell", "line"),
+    ("chart.pv", "pv", "line"),
+    ("chart.load", "house", "line"),
     ("chart.heating", "heating", "box"),
+    ("chart.ev", "ev", "box"),
     ("chart.grid", "import", "line"),
     ("flow.grid_export", "export", "line"),
-    ("chart.soc", "battery", "line"),
-    ("chart.battery_power", "battery", "band"),
+    ("chart.battery", "battery", "line"),
 )
 
 
@@ -41,7 +42,7 @@ class PlanPanel:
                 box("grow")
                 with ui.element("div").classes("tools"):
                     for key, hours in (("chart.zoom_day", 24), ("chart.zoom_all", 0)):
-                        button = ui.button(ctx.tr(key), on_click=lambda _, h=hours: self._zoom(h))
+                        button = ui.button(ctx.tr(key), color=None, on_click=lambda _, h=hours: self._zoom(h))
                         button.props("flat dense no-caps size=13px padding='2px 10px'")
             with box("empty") as self._empty:
                 ui.icon("query_stats").style("font-size: 40px; color: var(--faint)")
@@ -51,9 +52,12 @@ class PlanPanel:
             self._note = text("", "note warn hide")
             with box("legend hide") as self._legend:
                 for key, color, kind in _KEYS:
-                    with box(f"key {kind} c-{color}"):
+                    with box(f"key k-{kind} c-{color}"):
                         ui.element("i")
                         text(ctx.tr(key))
+                with box("key k-box c-outlook"):
+                    ui.element("i")
+                    text(ctx.tr("chart.outlook"))
                 self._intent_keys = box("chips").style("gap: 6px 16px")
             self._place = box("hide")
 
@@ -100,7 +104,7 @@ class PlanPanel:
         self._intent_keys.clear()
         with self._intent_keys:
             for intent in intents:
-                with box("key box"):
+                with box("key k-box"):
                     ui.element("i").style(f"background: {colors[intent]}")
                     text(ctx.tr(f"intent.{intent}"))
 
@@ -141,10 +145,10 @@ class PlanPanel:
                     text(value, f"value {tone}")
                     name = ctx.tr(key)
                     if key == "plan.solver":
-                        name += f", {ctx.tr(f'plan.status.{summary.status}')}"
+                        name += f" · {ctx.tr(f'plan.status.{summary.status}')}"
                         if summary.gap_czk is not None:
                             proven = "plan.gap" if summary.bound_kind == "proven" else "plan.gap_estimate"
-                            name += f", {ctx.tr(proven, money=money(summary.gap_czk, lang))}"
+                            name += f" · {ctx.tr(proven, money=money(summary.gap_czk, lang))}"
                     text(name, "name")
 
     def _show_note(self, now: datetime) -> None:

@@ -58,7 +58,7 @@ class _RoomCard:
                 self._target = box("gauge-target")
                 self._at = box("gauge-at hide")
                 self._gauge_tip = ui.tooltip("")
-            with box("room-line"):
+            with box("room-line room-comfort"):
                 self._comfort = text("")
                 self._goal = text("")
             with box("room-line"):
@@ -70,7 +70,7 @@ class _RoomCard:
             with box("room-foot"):
                 self._mode = text("", "pill small")
                 self._why = text("", "room-why")
-                button = ui.button(icon="tune", on_click=lambda: on_override(f"room:{name}"))
+                button = ui.button(icon="tune", color=None, on_click=lambda: on_override(f"room:{name}"))
                 button.props(f"flat round dense size=11px data-room={name}").props(
                     f'aria-label="{ctx.tr("rooms.override")}"'
                 )
@@ -154,11 +154,10 @@ class _RoomCard:
         self._why.text = words
 
     def _show_strip(self, row: RoomRow) -> None:
-        stops = []
+        stops: list[str] = []
         for span in row.strip:
             begin, end = 100 * span.begin, 100 * span.end
-            stops.append(
-                f"transparent {begin:.2f}%, var(--heating) {begin:.2f}%, var(--heating) {end:.2f}%, transparent {end:.2f}%"
-            )
+            stops += [f"transparent {begin:.2f}%", f"var(--heating) {begin:.2f}%"]
+            stops += [f"var(--heating) {end:.2f}%", f"transparent {end:.2f}%"]
         background = f"linear-gradient(90deg, {', '.join(stops)})" if stops else "none"
         self._strip.style(f"background-image: {background}")

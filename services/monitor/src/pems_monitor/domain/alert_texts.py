@@ -1,0 +1,34 @@
+"""Alerts in the language of the page: known codes have Czech texts; others keep the words they came with."""
+
+from pems_common.messages import Alert
+from pems_monitor.domain.formats import Language
+
+__all__ = ["alert_remedy", "alert_text"]
+
+# code: (what is wrong, what to do), Czech; the services write English
+_CZECH: dict[str, tuple[str, str]] = {
+    "state_unknown": ("Některé zařízení se neozývá.", "Zkontrolujte jeho čidlo, bránu a MQTT."),
+    "another_controller": ("Dům řídí ještě jiné řízení, toto mlčí.", "Jedno z nich zastavte."),
+    "inverter_nak": ("Střídač odmítl příkaz.", "Podívejte se do záznamu příkazů a na střídač."),
+    "inverter_silent": ("Střídač na příkazy neodpovídá.", "Zkontrolujte střídač a jeho bránu."),
+    "inverter_clock": ("Hodiny střídače jdou špatně.", "Nastavte na střídači správný čas."),
+    "register_budget": ("Denní počet zápisů do střídače je vyčerpán.", "Do půlnoci zůstane ve vlastním režimu."),
+    "optimizer.silent": ("Plánovač nedává plány, dům jede podle pravidel.", "Zkontrolujte, zda běží plánovač a Redis."),
+    "optimizer.no_forecast": ("Chybí předpověď, bez ní nejde plánovat.", "Zkontrolujte předpověď a zdroj počasí."),
+    "prices_stale": ("Ceny elektřiny jsou zastaralé.", "Zkontrolujte připojení k internetu."),
+    "weather_stale": ("Předpověď počasí je zastaralá.", "Zkontrolujte připojení k internetu."),
+    "history_away": ("Historii teď nejde ukládat; údaje čekají.", "Zkontrolujte místo na disku."),
+    "history_lost": ("Část historie se nepodařilo uložit.", "Zkontrolujte místo na disku."),
+}
+
+
+def alert_text(alert: Alert, lang: Language) -> str:
+    """What is wrong."""
+    known = _CZECH.get(alert.code)
+    return known[0] if lang == "cs" and known else alert.text
+
+
+def alert_remedy(alert: Alert, lang: Language) -> str:
+    """What to do about it; may be empty."""
+    known = _CZECH.get(alert.code)
+    return known[1] if lang == "cs" and known else alert.remedy
