@@ -268,6 +268,7 @@ def plan_battery(
     last = _class_of(battery.intent_now) if battery.intent_now else -1
     step, low = float(table.grid[1] - table.grid[0]), float(table.grid[0])
     chosen = np.empty(problem.slots, dtype=np.int64)
+    powers, stored = np.empty(problem.slots), np.empty(problem.slots)
     for t in range(problem.slots):
         power, cost = table.evaluate(np.array(t), actions, np.array(energy))
         after = table.land(power, np.array(energy))
@@ -281,20 +282,14 @@ def plan_battery(
         if t < len(forced) and (table.classes == forced[t]).any():
             worth = np.where(table.classes == forced[t], worth - 2.0 * _FORBIDDEN, worth)
         a = int(np.argmin(worth))
-        chosen[t] = a
         energy = float(after[a])
+        chosen[t], powers[t], stored[t] = a, power[a], energy
         last = int(table.classes[a])
-    return _read_off(problem, table, chosen)
+    return _read_off(problem, table, chosen, powers, stored)
 
 
-def _read_off(problem: PlanningProblem, table: _Table, chosen: np.ndarray) -> HouseFlow:
-    assert problem.battery is not None  # noqa: S101  # only called with one
-    n = problem.slots
-    power, soc, energy = np.empty(n), np.empty(n), problem.battery.energy_wh
-    for t, a in enumerate(chosen.tolist()):
-        p, _ = table.evaluate(np.array(t), np.array(a), np.array(energy))
-        energy = float(table.land(p, np.array(energy)))
-        power[t], soc[t] = float(p), energy
+def _read_off(problem: PlanningProblem, table: _Table, chosen: np.ndarray, power: Floats, soc: Floats) -> HouseFlow:
+    """Turn chosen actions, their battery power and the stored energy after each into the flow of the house."""
     classes = table.classes[chosen]
     pv_used, grid, limited = _settle(problem, table.load_w, power, (classes != _SELF) & (classes != _OFF))
     off = classes == _OFF
@@ -314,7 +309,7 @@ def _read_off(problem: PlanningProblem, table: _Table, chosen: np.ndarray) -> Ho
                 )
             )
     intents = tuple(names)
-    money = _money(problem, power, grid, pv_used, intents, float(soc[-1]) if n else energy)
+    money = _money(problem, power, grid, pv_used, intents, float(soc[-1]))
     return HouseFlow(intents, power, soc, grid, pv_used, limited, money)
 
 
@@ -333,10 +328,15 @@ def follow_intents(
     if problem.battery is None:
         return flow_without_battery(problem, load_w)
     table = _Table(problem, problem.battery, load_w, ev_w, float("inf"), 3)
+    energy = problem.battery.energy_wh
     chosen = np.empty(problem.slots, dtype=np.int64)
+    powers, stored = np.empty(problem.slots), np.empty(problem.slots)
     for t, intent in enumerate(intents):
         members = np.flatnonzero(table.classes == _class_of(intent))
         if len(members) == 0:
             members = np.array([0])
-        chosen[t] = members[int(np.argmin(np.abs(table.levels[members] - abs(float(power_w[t])))))]
-    return _read_off(problem, table, chosen)
+        a = int(members[int(np.argmin(np.abs(table.levels[members] - abs(float(power_w[t])))))])
+        power, _ = table.evaluate(np.array(t), np.array(a), np.array(energy))
+        energy = float(table.land(power, np.array(energy)))
+        chosen[t], powers[t], stored[t] = a, float(power), energy
+    return _read_off(problem, table, chosen, powers, stored)

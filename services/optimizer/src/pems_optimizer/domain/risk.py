@@ -29,7 +29,7 @@ def plan_risk(
     if known.running is None or known.forecast is None:
         return None
     problem = assemble(home, known, now=now, decide_from=now)
-    decision = moved_on(problem, RunningPlan(known.running), rule_plan(problem).decision)
+    decision = moved_on(problem, RunningPlan(known.running), rule_plan(problem).decision, with_car=True)
     if decision is None:
         return None
     totals = sampled_costs(

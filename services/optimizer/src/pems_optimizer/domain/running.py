@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from pems_common.messages import Intent, Plan
-from pems_optimizer.domain.problem import Bools, Floats, PlanningProblem
+from pems_optimizer.domain.problem import Bools, PlanningProblem
 from pems_optimizer.domain.scoring import Decision
 
 __all__ = ["RunningPlan", "moved_on"]
@@ -80,13 +80,16 @@ def _least_times_kept(on: Bools, first: int, min_on: int, min_off: int, before: 
     return True
 
 
-def moved_on(problem: PlanningProblem, running: RunningPlan, fresh: Decision) -> Decision | None:
+def moved_on(
+    problem: PlanningProblem, running: RunningPlan, fresh: Decision, *, with_car: bool = False
+) -> Decision | None:
     """Return the running plan's decision on this problem's grid, its missing tail filled from a fresh one.
 
     Args:
         problem: The new problem.
         running: The plan in force.
-        fresh: A new decision on the new grid.
+        fresh: A new decision on the new grid; the car is charged as it says, because its need moves fastest.
+        with_car: Keep the running plan's car too.
 
     Returns:
         The decision, or None where the running plan has another set of rooms, covers less than half of the
@@ -107,6 +110,8 @@ def moved_on(problem: PlanningProblem, running: RunningPlan, fresh: Decision) ->
         covered = t + 1
         if problem.water is not None and (water := running.water_on(at)) is not None:
             water_on[t] = water
+        if with_car and (power := running.ev_w(at)) is not None:
+            ev_w[t] = power
     if covered < problem.slots // 2:
         return None
     for r in range(rooms.count):
@@ -115,8 +120,4 @@ def moved_on(problem: PlanningProblem, running: RunningPlan, fresh: Decision) ->
         before, held = bool(rooms.relay_on[r]), int(rooms.slots_in_state[r])
         if not _least_times_kept(relay_on[:, r], first, rooms.min_on, rooms.min_off, before, held):
             return None
-    return Decision(relay_on, water_on, _as_floats(ev_w))
-
-
-def _as_floats(values: Floats) -> Floats:
-    return np.asarray(values, dtype=np.float64)
+    return Decision(relay_on, water_on, ev_w)

@@ -1,0 +1,302 @@
+"""The planner loop: hours, events, deadlines, the rules as stand-in, late plans."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pems_common.bus.memory import MemoryBus
+from pems_common.clock import FakeClock
+from pems_common.errors import PermanentError, UnavailableError
+from pems_common.messages import Alert, EvReading, Override, Plan, Prices, Series, wrap
+from pems_optimizer.adapters.planner_memory import FileMemory, NoMemory
+from pems_optimizer.adapters.queues import InlineQueue
+from pems_optimizer.domain.planning import make_rule_plan
+from pems_optimizer.handlers import PlannerHandlers
+from pems_optimizer.requests import PlanRequest, evaluate_plan, solve_request
+from tests.unit.optimizer.optimizer_cases import START, small_home, winter_case
+
+HOME = small_home("pokoj_1", "zachod", ev=None)
+SITE = HOME.site.id
+
+
+@pytest.fixture(autouse=True)
+def _quick_plans(monkeypatch):
+    """The loop is tested here, not the solver: plans are the rules' ones, signed by the solver."""
+
+    def quick_plan(home, known, inputs, ask, *, elapsed_s):
+        plan = make_rule_plan(home, known, inputs, ask, "test")
+        solver = plan.solver.model_copy(update={"name": "bidders", "status": "incumbent"})
+        return plan.model_copy(update={"solver": solver, "fallback_mode": False})
+
+    monkeypatch.setattr("pems_optimizer.requests.make_plan", quick_plan)
+
+
+class FastQueue(InlineQueue):
+    """Solves inline and remembers what was asked."""
+
+    def __init__(self, clock, bus):
+        super().__init__(HOME, clock, bus)
+        self.requests: list[PlanRequest] = []
+        self.judged: list[str] = []
+
+    async def submit(self, request):
+        self.requests.append(request)
+        await super().submit(request)
+
+    async def evaluate(self, site, plan_id):
+        self.judged.append(plan_id)
+
+
+class SilentQueue(FastQueue):
+    """Takes requests and never answers."""
+
+    async def submit(self, request):
+        self.requests.append(request)
+
+
+class House:
+    """Bus, clock and planner together."""
+
+    def __init__(self, queue=FastQueue, memory=None):
+        self.clock = FakeClock(START)
+        self.bus = MemoryBus(self.clock)
+        self.queue = queue(self.clock, self.bus)
+        self.planner = PlannerHandlers(HOME, self.clock, self.bus, self.queue, memory=memory, inline=queue is FastQueue)
+        self.known = winter_case(HOME, 1)
+
+    async def publish(self, *bodies):
+        for body in bodies:
+            await self.bus.publish(wrap(body, site=SITE, clock=self.clock, source="test"))
+        for poke in self.bus.drain_pokes():
+            if poke.type in self.planner.watches:
+                await self.planner.on_state(poke)
+
+    async def begin(self):
+        await self.publish(self.known.forecast, self.known.telemetry, *self.known.thermals.values())
+        await self.planner.start()
+        await self.planner.tick()
+        return self
+
+    async def pass_time(self, minutes: float, step: float = 1.0):
+        """Time passes as planned: telemetry follows the plan."""
+        for _ in range(round(minutes / step)):
+            self.clock.advance(timedelta(minutes=step))
+            await self.publish()
+            await self.planner.tick()
+
+    def alerts(self) -> list[Alert]:
+        return [Alert.read(e.body) for e in self.bus.entries("alert")]
+
+    @property
+    def triggers(self):
+        return [r.trigger for r in self.queue.requests]
+
+
+async def test_a_plan_is_made_at_the_start_and_each_hour():
+    house = await House().begin()
+    assert house.triggers == ["restart"]
+    plan = house.planner.plan
+    assert plan is not None
+    assert not plan.fallback_mode
+    assert plan.start == START
+    await house.pass_time(126, 7)
+    assert len([t for t in house.triggers if "hourly" in t]) == 2
+    numbers = [r.plan_no for r in house.queue.requests]
+    assert numbers == sorted(set(numbers))
+    assert house.queue.judged == [p.plan_id for p in reversed(house.planner.plans)]
+
+
+async def test_without_a_forecast_it_waits_and_says_so():
+    house = House()
+    await house.planner.start()
+    await house.planner.tick()
+    assert house.triggers == []
+    await house.pass_time(40, 10)
+    assert [a.code for a in house.alerts()] == ["optimizer.no_forecast"]
+    await house.publish(house.known.forecast, house.known.telemetry, *house.known.thermals.values())
+    await house.planner.tick()
+    assert house.planner.plan is not None
+    assert house.alerts()[-1].cleared_at is not None
+
+
+async def test_new_prices_an_override_and_a_car_are_reasons_but_not_too_often():
+    house = await House().begin()
+    flat = Series.of(START, 900, [3.0] * 192)
+    prices = Prices(
+        spot_eur_mwh=flat, eur_czk=25, buy_czk_kwh=flat, sell_czk_kwh=flat,
+        known_until=START + timedelta(hours=20), source="t", tariff_version="1",
+    )  # fmt: skip
+    await house.publish(prices)
+    await house.planner.tick()
+    assert house.triggers == ["restart"], "within ten minutes of the last one"
+    await house.pass_time(12, 4)
+    assert house.triggers[-1].split("+")[-1] == "prices" or "prices" in house.triggers[-1]
+    count = len(house.triggers)
+    await house.publish(prices.model_copy(update={"source": "again"}))
+    until = START + timedelta(hours=3)
+    await house.publish(Override(device="room:pokoj_1", action="on", until=until, by="me", revision=1))
+    await house.pass_time(12, 4)
+    assert len(house.triggers) == count + 1
+    assert "override" in house.triggers[-1]
+
+
+async def test_a_forecast_that_moved_is_a_reason_and_a_similar_one_is_not():
+    house = await House().begin()
+    await house.publish(house.known.forecast.model_copy(update={"horizon_s": 1}))
+    await house.pass_time(11, 11)
+    assert len(house.triggers) == 1
+    other = winter_case(HOME, 9, sun=0.1).forecast
+    await house.publish(other)
+    await house.pass_time(1)
+    assert house.triggers[-1] == "forecast"
+
+
+async def test_leaving_the_plan_is_a_reason():
+    house = await House().begin()
+    house.clock.advance(timedelta(minutes=20))
+    telemetry = house.known.telemetry
+    await house.publish(telemetry.model_copy(update={"battery_soc_pct": 99.0}))
+    await house.planner.tick()
+    assert house.triggers[-1] == "off_plan"
+    house.clock.advance(timedelta(minutes=20))
+    rooms = {n: r.model_copy(update={"temperature_c": 15.0}) for n, r in telemetry.rooms.items()}
+    soc = house.planner.plan.battery.soc_pct[0]
+    await house.publish(telemetry.model_copy(update={"rooms": rooms, "battery_soc_pct": soc}))
+    await house.planner.tick()
+    assert house.triggers[-1] == "off_plan"
+    assert len(house.triggers) == 3
+
+
+async def test_two_failures_bring_the_rules_and_an_alert_and_it_keeps_asking():
+    house = await House(SilentQueue).begin()
+    assert house.planner.plan is None
+    await house.pass_time(1)  # beyond the deadline: asked again at once
+    assert len(house.queue.requests) == 2
+    assert house.planner.plan is None
+    await house.pass_time(1)
+    plan = house.planner.plan
+    assert plan is not None
+    assert plan.fallback_mode
+    assert plan.solver.name == "rules"
+    assert [a.code for a in house.alerts()] == ["optimizer.silent"]
+    asked = len(house.queue.requests)
+    await house.pass_time(3)
+    assert len(house.queue.requests) > asked
+    assert [p.plan_id for p in house.planner.plans] == [plan.plan_id], "one rule plan an hour is enough"
+    await house.pass_time(60, 5)
+    assert len(house.planner.plans) == 2
+    # A worker is back and answers the request under way.
+    await solve_request(HOME, house.clock, house.bus, house.queue.requests[-1], source="worker")
+    await house.publish()
+    assert not house.planner.plan.fallback_mode
+    assert house.alerts()[-1].cleared_at is not None
+    view = house.planner.request(house.queue.requests[-1].request_id)
+    assert view.state == "done"
+    assert house.planner.request(house.queue.requests[0].request_id).state == "failed"
+
+
+async def test_a_queue_that_is_away_counts_as_a_failure():
+    class Away(SilentQueue):
+        async def submit(self, request):
+            self.requests.append(request)
+            raise UnavailableError("no broker")
+
+    house = await House(Away).begin()
+    await house.pass_time(2)
+    assert house.planner.plan.fallback_mode
+
+
+async def test_a_late_older_plan_is_ignored():
+    house = await House(SilentQueue).begin()
+    await house.pass_time(1)
+    first, second = house.queue.requests
+    new = await solve_request(HOME, house.clock, house.bus, second, source="worker")
+    late = replace(first, expires_at=house.clock.wall_now() + timedelta(seconds=10))
+    await solve_request(HOME, house.clock, house.bus, late, source="worker")
+    await house.publish()
+    assert house.planner.plan.plan_id == new.plan_id
+    assert Plan.read((await house.bus.latest("plan", SITE)).body).plan_id == new.plan_id
+
+
+async def test_numbers_grow_over_a_restart_even_when_the_clock_is_behind(tmp_path):
+    memory = FileMemory(tmp_path / "optimizer" / "planner.json")
+    memory.save(9_000_000_000_000)
+    house = await House(memory=memory).begin()
+    assert house.planner.plan.plan_no == 9_000_000_000_001
+    await house.planner.stop()
+    assert FileMemory(tmp_path / "optimizer" / "planner.json").load() == 9_000_000_000_001
+    (tmp_path / "optimizer" / "planner.json").write_text("{")
+    assert memory.load() == 0
+    assert NoMemory().load() == 0
+
+
+async def test_a_person_may_ask_and_joins_what_is_under_way():
+    house = await House(SilentQueue).begin()
+    view = await house.planner.ask_now("me")
+    assert view.request_id == house.queue.requests[0].request_id
+    quick = await House().begin()
+    view = await quick.planner.ask_now("me")
+    assert view.state == "done"
+    assert view.trigger == "request"
+    lonely = House()
+    with pytest.raises(UnavailableError, match="no forecast"):
+        await lonely.planner.ask_now("me")
+
+
+async def test_the_car_coming_is_a_reason():
+    house = House()
+    telemetry = house.known.telemetry.model_copy(update={"ev": EvReading(connected=False)})
+    house.known = replace(house.known, telemetry=telemetry)
+    await house.begin()
+    house.clock.advance(timedelta(minutes=11))
+    soc = house.planner.plan.battery.soc_pct[0]
+    coming = telemetry.model_copy(update={"ev": EvReading(connected=True, soc_pct=50), "battery_soc_pct": soc})
+    await house.publish(coming)
+    await house.planner.tick()
+    assert "ev" in house.triggers[-1].split("+")
+
+
+async def test_a_worker_refuses_what_is_late_foreign_or_malformed():
+    house = await House(SilentQueue).begin()
+    request = house.queue.requests[0]
+    assert PlanRequest.from_json(request.to_json()) == request
+    for bad in (
+        replace(request, expires_at=START - timedelta(seconds=1)),
+        replace(request, site="elsewhere"),
+        replace(request, config_hash="0"),
+    ):
+        with pytest.raises(PermanentError):
+            await solve_request(HOME, house.clock, house.bus, bad, source="worker")
+    with pytest.raises(PermanentError, match="malformed"):
+        PlanRequest.from_json({"plan_id": 3})
+
+
+async def test_an_error_in_planning_gives_the_rules(monkeypatch):
+    house = await House(SilentQueue).begin()
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr("pems_optimizer.requests.make_plan", broken)
+    plan = await solve_request(HOME, house.clock, house.bus, house.queue.requests[0], source="worker")
+    assert plan.fallback_mode
+    assert "ZeroDivisionError" in str(plan.reasons["plan"][0].params["why"])
+
+
+async def test_the_newest_plan_is_judged_and_an_older_one_is_not():
+    house = await House().begin()
+    plan = house.planner.plan
+    score = await evaluate_plan(HOME, house.clock, house.bus, plan.plan_id, source="w", draws=6, limit_s=60)
+    assert score.kind == "plan_risk"
+    assert house.bus.entries("score")
+    assert await evaluate_plan(HOME, house.clock, house.bus, "old", source="w", draws=6, limit_s=60) is None
+
+
+async def test_the_same_request_twice_publishes_the_same_plan():
+    house = await House(SilentQueue).begin()
+    request = house.queue.requests[0]
+    first = await solve_request(HOME, house.clock, house.bus, request, source="worker")
+    second = await solve_request(HOME, house.clock, house.bus, request, source="worker")
+    assert (first.plan_id, first.plan_no) == (second.plan_id, second.plan_no)
+    assert first.rooms == second.rooms
