@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import aiomqtt
 
+from pems_common.cancellation import Cancellation
 from pems_common.clock import Clock
 from pems_common.errors import UnavailableError
 from pems_common.logs import get_logger
@@ -144,10 +145,12 @@ class AioMqtt:
     async def _run(self) -> None:
         wait_s = _FIRST_WAIT_S
         told = False
+        cancellation = Cancellation()
         while True:
+            cancellation.check()
             since = self._clock.monotonic()
             try:
-                await self._connection()
+                await self._connection(cancellation)
             except aiomqtt.MqttError as error:
                 reason = str(error)
             except Exception as error:  # a connection must never end for good
@@ -163,7 +166,7 @@ class AioMqtt:
             await self._clock.sleep_wall(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(wait_s * 2, self._longest_wait_s)
 
-    async def _connection(self) -> None:
+    async def _connection(self, cancellation: Cancellation) -> None:
         client = aiomqtt.Client(
             self._host,
             self._port,
@@ -184,6 +187,7 @@ class AioMqtt:
                 while missing := {topic_filter for topic_filter, _ in self._handlers} - subscribed:
                     await client.subscribe([(topic_filter, 1) for topic_filter in sorted(missing)])
                     subscribed |= missing
+                cancellation.check()
                 self._client = client
                 self._up.set()
                 self._connects.inc()

@@ -165,7 +165,9 @@ class SystemClock:
 
     async def wait_for(self, awaitable: Awaitable[T], wall_s: float) -> T:
         """Wait for a result at most `wall_s` wall seconds."""
-        return await asyncio.wait_for(awaitable, wall_s)
+        # Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation.
+        async with asyncio.timeout(wall_s):
+            return await awaitable
 
 
 class FakeClock:

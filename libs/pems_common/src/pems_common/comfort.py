@@ -1,6 +1,8 @@
 """Comfort targets and bands of rooms by schedule. Used by plans, rules and scores alike."""
 
 from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from pems_common.home import Home
 from pems_common.home.tariff import minutes_of
@@ -11,8 +13,7 @@ __all__ = ["comfort_band_c", "comfort_target_c", "is_day"]
 
 def is_day(home: Home, at: datetime) -> bool:
     """Tell whether the day targets hold at an instant (local schedule)."""
-    local = require_utc(at).astimezone(home.site.zone)
-    minute = local.hour * 60 + local.minute
+    minute = _local_minute(home.site.timezone, at)
     start, end = minutes_of(home.comfort.day_start), minutes_of(home.comfort.night_start)
     return start <= minute < end if start <= end else minute >= start or minute < end
 
@@ -35,3 +36,9 @@ def comfort_band_c(home: Home, room: str, at: datetime) -> tuple[float, float]:
     target = comfort_target_c(home, room, at)
     top = max(target, home.rooms[room].day_c)
     return target - home.comfort.band_below_k, top + home.comfort.band_above_k
+
+
+@lru_cache(maxsize=4096)
+def _local_minute(timezone: str, at: datetime) -> int:
+    local = require_utc(at).astimezone(ZoneInfo(timezone))
+    return local.hour * 60 + local.minute

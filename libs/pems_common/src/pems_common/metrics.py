@@ -26,7 +26,7 @@ class Metrics:
 
     def __init__(self, *, process: bool = False) -> None:
         """Use a new registry; `process` adds CPU, memory and Python version of this process."""
-        disable_created_metrics()  # a second series per counter that nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nobody reads
         self.registry = CollectorRegistry()
         self._known: dict[str, Counter | Gauge | Histogram] = {}
         if process:

@@ -75,6 +75,18 @@ class MemoryBroker:
     log: list[tuple[str, bytes, bool]] = field(default_factory=list)
     retained: dict[str, bytes] = field(default_factory=dict)
     handlers: list[tuple[str, MqttHandler]] = field(default_factory=list)
+    _by_topic: dict[str, list[MqttHandler]] = field(default_factory=dict)
+
+    def add(self, topic_filter: str, handler: MqttHandler) -> None:
+        """Register a handler for live messages."""
+        self.handlers.append((topic_filter, handler))
+        self._by_topic.clear()
+
+    def handlers_of(self, topic: str) -> list[MqttHandler]:
+        """Return the handlers whose filter matches a topic (remembered per topic)."""
+        if topic not in self._by_topic:
+            self._by_topic[topic] = [h for topic_filter, h in self.handlers if topic_matches(topic_filter, topic)]
+        return self._by_topic[topic]
 
     def client(self) -> "MemoryMqtt":
         """Return a new client."""
@@ -97,7 +109,7 @@ class MemoryMqtt:
     def subscribe(self, topic_filter: str, handler: MqttHandler) -> None:
         """Register a handler; live messages reach it from now on."""
         self._own.append((topic_filter, handler))
-        self._broker.handlers.append((topic_filter, handler))
+        self._broker.add(topic_filter, handler)
 
     async def start(self) -> None:
         """Deliver retained messages to this client's handlers, as a broker does on subscribing."""
@@ -118,6 +130,5 @@ class MemoryMqtt:
                 self._broker.retained[topic] = data
             else:
                 self._broker.retained.pop(topic, None)
-        for topic_filter, handler in list(self._broker.handlers):
-            if topic_matches(topic_filter, topic):
-                await handler(MqttMessage(topic, data))
+        for handler in self._broker.handlers_of(topic):
+            await handler(MqttMessage(topic, data))

@@ -13,6 +13,7 @@ from pems_common.bus.redis_watch import Watcher
 from pems_common.bus.redis_wire import AWAY, RedisClient, decode, make_client
 from pems_common.bus.redis_work import Worker, WorkLimits
 from pems_common.bus.scripts import PUBLISH
+from pems_common.cancellation import Cancellation
 from pems_common.clock import Clock
 from pems_common.errors import UnavailableError
 from pems_common.logs import get_logger
@@ -227,7 +228,7 @@ class RedisBus:
         await self._client.aclose()
 
     def _connect(self) -> RedisClient:
-        return make_client(self._url, timeout_s=self._limits.block_s + 3.0, single=True)
+        return make_client(self._url, timeout_s=self._limits.block_s + self._limits.answer_s, single=True)
 
     def _read(self, type: str, fields: Mapping[bytes, bytes]) -> Envelope | None:
         if not fields:
@@ -257,6 +258,7 @@ class RedisBus:
             UnavailableError: No answer, or it refused (out of memory, read-only, loading).
         """
         probing = self._down
+        cancellation = Cancellation()
         now = self._clock.monotonic()
         if probing:
             if now < self._next_probe:
@@ -280,6 +282,7 @@ class RedisBus:
                 raise UnavailableError(f"the Redis server refused: {error}") from error
             else:
                 self._set_up()
+                cancellation.check()
                 return answer
 
     def _set_down(self) -> None:

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from pems_common.bus.redis_wire import AWAY, RedisClient, ResponseError, decode, stream_tails
+from pems_common.cancellation import Cancellation
 from pems_common.clock import Clock
 from pems_common.logs import get_logger
 from pems_common.messages import CATALOG, Envelope
@@ -59,10 +60,12 @@ class Watcher:
         """Yield the latest states, then each new one; after a reconnect the latest ones again."""
         wait_s = 0.1
         told = False
+        cancellation = Cancellation()
         while True:
+            cancellation.check()
             client = self._connect()
             try:
-                async for envelope in self._connection(client):
+                async for envelope in self._connection(client, cancellation):
                     yield envelope
                     wait_s, told = 0.1, False
             except _VanishedError as gone:
@@ -79,16 +82,18 @@ class Watcher:
             await self._clock.sleep_wall(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
-    async def _connection(self, client: RedisClient) -> AsyncIterator[Envelope]:
+    async def _connection(self, client: RedisClient, cancellation: Cancellation) -> AsyncIterator[Envelope]:
         streams = list(self._types)
-        # The tails come before the keys: what is written in between is seen twice, never missed.
+        # The tails come before the keys: what is written in between is in both, never in none.
         last = {stream: tail or "0-0" for stream, tail in (await stream_tails(client, streams)).items()}
         present: list[Envelope] = []
         for type in self._types.values():
             present += (await self._read_keys(client, type, self._site)).values()
+        shown = {envelope.id for envelope in present}
         for envelope in sorted(present, key=lambda state: state.at):
             yield envelope
         while True:
+            cancellation.check()
             answer = await client.xread(last, count=100, block=self._block_ms)
             if not answer:
                 await self._check(client, last)
@@ -98,7 +103,7 @@ class Watcher:
                 for identifier, fields in entries:
                     last[stream] = identifier.decode()
                     state = self._decode(stream, fields)
-                    if state is not None and state.site == self._site:
+                    if state is not None and state.site == self._site and state.id not in shown:
                         yield state
 
     def _decode(self, stream: str, fields: dict[bytes, bytes]) -> Envelope | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pems_common.bus.port import WorkHandler
 from pems_common.bus.redis_wire import AWAY, RawEntry, RedisClient, ResponseError, decode, group_is_gone
+from pems_common.cancellation import Cancellation
 from pems_common.clock import Clock
 from pems_common.errors import PermanentError
 from pems_common.logs import get_logger
@@ -36,6 +37,7 @@ class WorkLimits:
         max_deliveries: After so many failures an entry goes to the dead letters.
         retry_s: Wait before the second try; doubled with each further one.
         block_s: Length of one blocking read.
+        answer_s: A server that is silent for so long beyond a blocking read counts as away.
         stats_s: Time between two looks at lag and pending entries.
     """
 
@@ -44,6 +46,7 @@ class WorkLimits:
     max_deliveries: int = 5
     retry_s: float = 1.0
     block_s: float = 2.0
+    answer_s: float = 3.0
     stats_s: float = 10.0
 
     @property
@@ -111,7 +114,9 @@ class Worker:
     async def run(self) -> None:
         """Handle entries for ever."""
         wait_s, told = 0.1, False
+        cancellation = Cancellation()
         while True:
+            cancellation.check()
             client = self._connect()
             try:
                 await self._ensure_group(client)
@@ -120,7 +125,7 @@ class Worker:
                     _log.info("handling goes on", stream=self._stream, group=self._group)
                 wait_s, told = 0.1, False
                 while True:
-                    await self._step(client)
+                    await self._step(client, cancellation)
             except (*AWAY, ResponseError) as error:
                 self._heals.inc()
                 self._again.clear()
@@ -135,15 +140,17 @@ class Worker:
             await self._clock.sleep_wall(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
-    async def _step(self, client: RedisClient) -> None:
+    async def _step(self, client: RedisClient, cancellation: Cancellation) -> None:
         await self._try_again(client)
         await self._take_over(client)
         await self._look(client)
+        cancellation.check()
         answer = await client.xreadgroup(
             self._group, self._consumer, {self._stream: ">"}, count=_BATCH, block=self._block_ms()
         )
         for _, entries in answer or ():
             await self._handle_all(client, [(entry, 1) for entry in entries])
+        cancellation.check()
 
     def _block_ms(self) -> int:
         now = self._clock.monotonic()

@@ -1,6 +1,7 @@
 """The tariff: how a spot price becomes what is paid for import and received for export."""
 
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,7 @@ class TimeWindow(Section):
         )
 
 
+@lru_cache(maxsize=1024)
 def minutes_of(text: str) -> int:
     """Return the minutes after midnight of HH:MM (24:00 allowed).
 
