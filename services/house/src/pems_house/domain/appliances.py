@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pems_common.home import Home
 from pems_common.home.models import Ev as EvFacts
 from pems_common.home.models import WaterHeater as WaterFacts
@@ -75,7 +73,8 @@ class Car:
             wanted = own if local_hour in _OWN_HOURS and self.soc_pct < self.facts.target_soc_pct else 0.0
         if wanted < self.facts.power_min_w or self.soc_pct > 99.9:
             return 0.0
-        taper = float(np.interp(self.soc_pct, (_CAR_TAPER_FROM_PCT, 100.0), (1.0, 0.12)))
+        full = max(0.0, self.soc_pct - _CAR_TAPER_FROM_PCT) / (100.0 - _CAR_TAPER_FROM_PCT)
+        taper = 1.0 - 0.88 * full
         return min(wanted, self.facts.power_max_w * taper)
 
 
@@ -115,12 +114,12 @@ class Tank:
             step_s: Length.
         """
         self.heating = self._wants(pems_alive)
-        cop = self.facts.cop * float(np.clip(1.0 + 0.018 * (outdoor_c - 7.0), 0.6, 1.35))
+        cop = self.facts.cop * min(1.35, max(0.6, 1.0 + 0.018 * (outdoor_c - 7.0)))
         self.power_w = self.facts.power_w / self.facts.cop if self.heating else 0.0
         hours = step_s / 3600.0
         heat = self.power_w * cop
         lift = (self.temperature_c - _COLD_WATER_C) / (self.facts.target_c - _COLD_WATER_C)
-        draw = draw_w * float(np.clip(lift, 0.0, 1.0))
+        draw = draw_w * min(1.0, max(0.0, lift))
         loss = self.facts.standing_loss_w * (self.temperature_c - 18.0) / 34.0
         self.temperature_c += (heat - draw - loss) * hours / self.capacity_wh_k
         self.heat_wh += heat * hours

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pems_common.home import Battery as BatteryFacts
 from pems_house.domain.chance import generator
 
@@ -64,10 +62,10 @@ class Battery:
     def charge_limit_w(self, step_s: float) -> float:
         """Most that can be charged during a step: taper near full and in the cold."""
         soc = self.soc_pct
-        near_full = np.interp(soc, (_TAPER_FROM_PCT, 100.0), (1.0, _LEAST_TAPER))
-        cold = np.interp(self.temperature_c, (_COLD_LEAST_C, _COLD_FULL_C), (0.1, 1.0))
+        near_full = _ramp(soc, _TAPER_FROM_PCT, 100.0, 1.0, _LEAST_TAPER)
+        cold = _ramp(self.temperature_c, _COLD_LEAST_C, _COLD_FULL_C, 0.1, 1.0)
         room_w = max(0.0, self.capacity_wh - self.energy_wh) / self.leg_efficiency * 3600.0 / step_s
-        return min(self.power_max_w * float(min(near_full, cold)), room_w)
+        return min(self.power_max_w * min(near_full, cold), room_w)
 
     def discharge_limit_w(self, step_s: float) -> float:
         """Most that can be discharged during a step: nothing below the floor of the battery's own management."""
@@ -78,8 +76,8 @@ class Battery:
         if above_wh <= 0.0:
             self.empty = True
             return 0.0
-        cold = np.interp(self.temperature_c, (-15.0, 0.0), (0.3, 1.0))
-        return min(self.power_max_w * float(cold), above_wh * self.leg_efficiency * 3600.0 / step_s)
+        cold = _ramp(self.temperature_c, -15.0, 0.0, 0.3, 1.0)
+        return min(self.power_max_w * cold, above_wh * self.leg_efficiency * 3600.0 / step_s)
 
     def step(self, power_w: float, told: bool, ambient_c: float, step_s: float) -> None:
         """Charge (negative) or discharge (positive) within the limits, and lose a little.
@@ -106,3 +104,9 @@ class Battery:
         self.lost_wh += loss_wh
         warmed = loss_wh / (100.0 * 1000.0 / 3600.0)  # some 100 kg at 1 kJ/kgK
         self.temperature_c += 0.8 * warmed + (ambient_c - self.temperature_c) * min(1.0, step_s / (6 * 3600.0))
+
+
+def _ramp(x: float, x0: float, x1: float, y0: float, y1: float) -> float:
+    """Return y0 below x0, y1 above x1, a straight line between."""
+    share = min(1.0, max(0.0, (x - x0) / (x1 - x0)))
+    return y0 + (y1 - y0) * share

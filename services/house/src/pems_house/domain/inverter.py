@@ -11,6 +11,7 @@ from pems_house.domain.registers import Registers
 __all__ = ["COUNTERS", "Flows", "Inverter"]
 
 _RESUME_PCT = 1.0  # charging or discharging to a stop SoC begins again when it is missed by this much
+_OVERSHOOT_PCT = 0.05
 _SELF_W = 28.0
 COUNTERS = (
     "TodayGenerateEnergy",
@@ -124,7 +125,8 @@ class Inverter:
             return 0.0, False  # PV goes out, the battery keeps its charge
         if self._arrived(priority, stop, missing):
             return 0.0, False
-        way_w = abs(missing) / 100.0 * battery.capacity_wh * 3600.0 / step_s  # what leads right to the stop SoC
+        beyond = abs(missing) + _OVERSHOOT_PCT
+        way_w = beyond / 100.0 * battery.capacity_wh * 3600.0 / step_s  # what leads just to the stop SoC
         if missing > 0:  # from PV, and from the grid with or without AC charge
             return -min(rate_w, charge, way_w / battery.leg_efficiency), True
         return min(rate_w, discharge, way_w * battery.leg_efficiency), True

@@ -10,7 +10,7 @@ from pems_house.domain.chance import generator
 __all__ = ["Sensors"]
 
 _NOISE_C = 0.05
-_STEP_C = 0.1
+_STEPS_PER_C = 10.0
 _DEADBAND_C = 0.08  # a reading follows when it is off by this much, so it does not flutter between two steps
 
 
@@ -30,5 +30,5 @@ class Sensors:
         for index in stuck:
             if not np.isnan(self.reading_c[index]):
                 moved[index] = False
-        self.reading_c = np.where(moved, np.round(np.round(raw / _STEP_C) * _STEP_C, 1), self.reading_c)
+        self.reading_c = np.where(moved, np.rint(raw * _STEPS_PER_C) / _STEPS_PER_C, self.reading_c)
         return self.reading_c
