@@ -1,6 +1,7 @@
 """Intents as registers, the fewest writes, and the dead man's timeslot."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -24,8 +25,9 @@ assert BATTERY is not None
 PRAGUE = ZoneInfo("Europe/Prague")
 
 
-def target(intent, now=START, soc=57.8, **changes) -> InverterTarget:
-    return target_of(BATTERY, BatteryWish(intent, **changes), soc, now, PRAGUE)
+def target(intent: Any, now: datetime = START, soc: float = 57.8, **changes: Any) -> InverterTarget:
+    assert BATTERY is not None
+    return target_of(BATTERY, BatteryWish(intent, **changes), soc, now, PRAGUE, top_w=5_000)
 
 
 def carried_out(known: Registers, wanted: InverterTarget, now=START) -> tuple[Registers, list[str]]:
@@ -40,7 +42,7 @@ def test_plan_slots_to_modes():
     charge = target("charge_from_grid", power_w=4_900.0, stop_soc_pct=90)
     assert (charge.kind, charge.stop_soc_pct, charge.rate_pct, charge.ac_charge) == ("batteryfirst", 90, 50, True)
     hold = target("hold")
-    assert (hold.kind, hold.stop_soc_pct, hold.rate_pct) == ("batteryfirst", 57, None)
+    assert (hold.kind, hold.stop_soc_pct, hold.rate_pct) == ("batteryfirst", 57, 51)
     sell = target("discharge_to_grid", power_w=2_450.0, stop_soc_pct=30)
     assert (sell.kind, sell.stop_soc_pct, sell.rate_pct) == ("gridfirst", 30, 25)
     assert target("export_pv").stop_soc_pct == 100
@@ -104,7 +106,9 @@ def test_only_what_changed_is_written():
     assert carried_out(known, target("hold", soc=60.0))[1] == ["batteryfirst/set/stopsoc"]
     assert carried_out(known, target("hold", soc=56.9))[1] == ["batteryfirst/set/stopsoc"]  # would charge from the grid
     charge = target("charge_from_grid", soc=57.0, power_w=4_000.0, stop_soc_pct=58)
-    assert carried_out(known, charge)[1] == ["batteryfirst/set/powerrate", "batteryfirst/set/acchargeenabled"]
+    known, names = carried_out(known, charge)
+    assert names == ["batteryfirst/set/powerrate", "batteryfirst/set/acchargeenabled"]
+    assert carried_out(known, target("hold", soc=58.0))[1] == []  # a lower rate serves a hold as well
 
 
 def test_a_lower_limit_is_never_left_at_a_higher_value():

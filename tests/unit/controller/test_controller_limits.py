@@ -138,7 +138,7 @@ def test_a_running_room_is_shed_by_the_breaker_only_after_the_free_ones():
 @pytest.mark.parametrize("asked", [5_001.0, 5_300.0, 1e9])
 def test_battery_power_is_limited(asked: float):
     limited = apply_limits(HOME, house(), {"battery": BatteryWish("discharge_to_grid", asked)})
-    assert limited["battery"].wish.power_w == 5_000
+    assert limited["battery"].wish == BatteryWish("discharge_to_grid", 5_000, 20)
     assert limits_of(limited, "battery") == ["battery_power_w"]
 
 
@@ -148,6 +148,13 @@ def test_the_battery_stops_inside_its_limits():
     discharge = apply_limits(HOME, house(), {"battery": BatteryWish("discharge_to_grid", 3_000, 5)})
     assert discharge["battery"].wish.stop_soc_pct == 20
     assert limits_of(discharge, "battery") == ["soc_pct"]
+
+
+def test_a_charge_that_the_breaker_forbids_does_not_become_a_discharge_below_the_lower_limit():
+    battery = BatteryState(True, 18.0, 0.0, 15_000.0, 0.0, 15_000.0)
+    limited = apply_limits(HOME, house(battery=battery), {"battery": BatteryWish("charge_from_grid", 5_000)})
+    assert limited["battery"].wish == BatteryWish("hold")
+    assert limits_of(limited, "battery") == ["import_max_w", "soc_min_pct"]
 
 
 @pytest.mark.parametrize("intent", ["self_consume", "discharge_to_grid"])

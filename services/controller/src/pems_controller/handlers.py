@@ -99,7 +99,7 @@ class ControllerHandlers:
         if home.battery is not None and home.devices.inverter.writable:
             made["battery"] = GrowattInverter(home, home.battery, clock, mqtt, self._store, live, self.counters)
         if home.ev is not None:
-            made["ev"] = Charger(home, home.ev, clock, mqtt)
+            made["ev"] = Charger(home, clock, mqtt)
         if home.water is not None:
             made["water"] = Heater(home, clock, mqtt, live)
         return made
@@ -270,7 +270,7 @@ class ControllerHandlers:
             await self._claim.beat()
             recent_s = _TICKS_OF_PULSE * max(self._home.control.tick_s, self._clock.speed)
             late = self._last_tick_s is None or self._clock.house_monotonic() - self._last_tick_s >= recent_s
-            if not late and any(device.startswith("room:") for device in self._dispatcher.live):
+            if not late and self._dispatcher.live:
                 await pulse(self._home, self._mqtt)
         except UnavailableError:
             self.counters["mqtt_unsent"] += 1

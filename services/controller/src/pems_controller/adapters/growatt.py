@@ -190,7 +190,8 @@ class GrowattInverter:
         soc = self._live.soc_pct
         if soc is None:
             return InverterTarget()
-        return target_of(self._battery, wish, soc, self._clock.now(), self._zone)
+        top_w = self._home.control.limits.battery_max_w
+        return target_of(self._battery, wish, soc, self._clock.now(), self._zone, top_w=top_w)
 
     def _needed(self, target: InverterTarget) -> list[oig.Command]:
         return writes(self._registers, target, self._clock.now(), self._zone)

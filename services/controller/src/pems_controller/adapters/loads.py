@@ -1,7 +1,7 @@
 """The EV charger and the water heater: a command is one message, the device's state topic is the read-back.
 
-Hand-back: the charger is left at its least power and the heater switched on under its own thermostat. A device that
-a program left off before it went would stay off for ever; least power cannot trip the main breaker.
+Hand-back: the charger is told `{"power_w": null}`, which gives it back to its own timer, and the heater is switched
+on under its own thermostat. What a program left off before it went would stay off for ever.
 """
 
 import json
@@ -9,7 +9,7 @@ import json
 from pems_common.clock import Clock
 from pems_common.dialects.loxone import format_bit
 from pems_common.errors import UnavailableError
-from pems_common.home import Ev, Home
+from pems_common.home import Home
 from pems_common.mqtt import Mqtt
 from pems_controller.adapters.live_state import LiveState
 from pems_controller.domain.state import EvWish, WaterWish, Wish
@@ -49,10 +49,9 @@ class _OneTopic:
 class Charger(_OneTopic):
     """An EV charger."""
 
-    def __init__(self, home: Home, ev: Ev, clock: Clock, mqtt: Mqtt) -> None:
+    def __init__(self, home: Home, clock: Clock, mqtt: Mqtt) -> None:
         """Command the charger of the site."""
         super().__init__(home.devices.ev.set_topic, clock, mqtt)
-        self._ev = ev
         self._power_w: float | None = None
 
     def due(self, wish: Wish) -> bool:
@@ -72,9 +71,9 @@ class Charger(_OneTopic):
         return outcome
 
     async def release(self) -> Outcome:
-        """Leave it at its least power."""
+        """Give it back to its own timer."""
         self._power_w = None
-        return await self._send(json.dumps({"power_w": int(self._ev.power_min_w)}), changed=True)
+        return await self._send(json.dumps({"power_w": None}), changed=True)
 
 
 class Heater(_OneTopic):

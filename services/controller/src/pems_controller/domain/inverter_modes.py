@@ -39,12 +39,14 @@ _OFF = oig.SlotSettings("00:00", "00:00", False)
 class InverterTarget:
     """Mode of the inverter: `kind` None is load_first; `slot` is local HH:MM (start, stop).
 
-    `rate_pct` and `ac_charge` are None where they make no difference. `exact_stop`: no tolerance for the stop.
+    `ac_charge` is None where it makes no difference. `exact_stop`: no tolerance for the stop. `rate_is_top`: any
+    lower rate serves as well.
     """
 
     kind: oig.SlotKind | None = None
     stop_soc_pct: int = 100
-    rate_pct: int | None = None
+    rate_pct: int = 1
+    rate_is_top: bool = False
     ac_charge: bool | None = None
     slot: tuple[str, str] = ("00:00", "00:00")
     exact_stop: bool = False
@@ -110,14 +112,16 @@ def _slot(now: datetime, until: datetime | None, zone: ZoneInfo) -> tuple[str, s
     return start, stop
 
 
-def target_of(battery: Battery, wish: BatteryWish, soc_pct: float, now: datetime, zone: ZoneInfo) -> InverterTarget:
-    """Map a limited wish to the inverter's modes.
+def target_of(
+    battery: Battery, wish: BatteryWish, soc_pct: float, now: datetime, zone: ZoneInfo, *, top_w: float
+) -> InverterTarget:
+    """Map a limited wish to the inverter's modes; `top_w` is the hard limit of the battery's power.
 
     self_consume: load_first. charge_from_grid: battery_first with AC charge. hold: battery_first with the stop
     pinned to the live SoC, rounded down. discharge_to_grid: grid_first. export_pv: grid_first at 100. off: register 0.
     """
     rate = max(1, min(100, floor(100 * wish.power_w / battery.device_scale_w)))
-    top = max(1, min(100, floor(100 * battery.power_max_w / battery.device_scale_w)))
+    top = max(1, min(100, floor(100 * min(top_w, battery.power_max_w) / battery.device_scale_w)))
     low, high = floor(battery.soc_min_pct), floor(battery.soc_max_pct)
     slot = _slot(now, wish.until, zone)
     match wish.intent:
@@ -127,15 +131,17 @@ def target_of(battery: Battery, wish: BatteryWish, soc_pct: float, now: datetime
             return InverterTarget(inverter_on=False, export=wish.export)
         case "charge_from_grid":
             stop = high if wish.stop_soc_pct is None else round(wish.stop_soc_pct)
-            return InverterTarget("batteryfirst", stop, rate, True, slot, export=wish.export)
+            return InverterTarget("batteryfirst", stop, rate, ac_charge=True, slot=slot, export=wish.export)
         case "hold":
             stop = max(low, min(high, floor(soc_pct)))
-            return InverterTarget("batteryfirst", stop, slot=slot, export=wish.export)
+            return InverterTarget("batteryfirst", stop, top, rate_is_top=True, slot=slot, export=wish.export)
         case "discharge_to_grid":
             stop = low if wish.stop_soc_pct is None else round(wish.stop_soc_pct)
             return InverterTarget("gridfirst", stop, rate, slot=slot, exact_stop=True, export=wish.export)
         case "export_pv":
-            return InverterTarget("gridfirst", 100, top, slot=slot, exact_stop=True, export=wish.export)
+            return InverterTarget(
+                "gridfirst", 100, top, rate_is_top=True, slot=slot, exact_stop=True, export=wish.export
+            )
 
 
 def _minutes(text: str) -> int:
@@ -190,7 +196,8 @@ def _parameters(known: Registers, target: InverterTarget, kind: oig.SlotKind) ->
     tolerance = 0 if target.exact_stop else _SAME_PCT
     if not _near(known.sure(f"{kind}_stop_pct"), target.stop_soc_pct, tolerance):
         commands.append(oig.stop_soc(kind, target.stop_soc_pct))
-    if target.rate_pct is not None and not _near(known.sure(f"{kind}_rate_pct"), target.rate_pct, _SAME_PCT):
+    lower = target.rate_pct if target.rate_is_top else _SAME_PCT
+    if not _near(known.sure(f"{kind}_rate_pct"), target.rate_pct, lower):
         commands.append(oig.power_rate(kind, target.rate_pct))
     if target.ac_charge is not None and known.sure("ac_charge") is not target.ac_charge:
         commands.append(oig.ac_charge(enabled=target.ac_charge))

@@ -147,7 +147,15 @@ def expected_import_w(home: Home, state: HouseState, wishes: Mapping[str, Wish])
     return total
 
 
-def _limit_import(home: Home, state: HouseState, draft: _Draft) -> None:
+def _limit_battery(home: Home, state: HouseState, draft: _Draft, floor_held_s: float | None) -> None:
+    battery = draft.wishes.get("battery")
+    if isinstance(battery, BatteryWish) and home.battery is not None:
+        limited = limit_battery(home, home.battery, state.battery, battery, floor_held_s)
+        draft.wishes["battery"] = limited.wish
+        draft.clamps["battery"] += limited.clamps
+
+
+def _limit_import(home: Home, state: HouseState, draft: _Draft, floor_held_s: float | None) -> None:
     """Main breaker: the car gives way first, then battery charging, water, and rooms by lowest need."""
     top_w = home.grid.import_max_w - IMPORT_MARGIN_W
 
@@ -168,6 +176,7 @@ def _limit_import(home: Home, state: HouseState, draft: _Draft) -> None:
         else:
             none = BatteryWish("self_consume", export=battery.export)
             draft.change("battery", none, "import_max_w", battery.intent, none.intent)
+            _limit_battery(home, state, draft, floor_held_s)
     if over() > 0:
         draft.switch("water", False, "import_max_w") if "water" in draft.wishes else None
     for device in _rooms_to_shed(home, state, draft):
@@ -197,16 +206,12 @@ def apply_limits(
     draft = _Draft(wishes)
     _limit_switching(home, state, draft)
     _limit_ev(home, state, draft)
-    battery = draft.wishes.get("battery")
-    if isinstance(battery, BatteryWish) and home.battery is not None:
-        limited = limit_battery(home, home.battery, state.battery, battery, floor_held_s)
-        draft.wishes["battery"] = limited.wish
-        draft.clamps["battery"] += limited.clamps
+    _limit_battery(home, state, draft, floor_held_s)
     for device in _rooms_to_shed(home, state, draft):
         if _heating_w(home, draft.wishes) <= home.control.limits.heating_max_w:
             break
         draft.switch(device, False, "heating_max_w")
-    _limit_import(home, state, draft)
+    _limit_import(home, state, draft, floor_held_s)
     return {device: Limited(wish, tuple(draft.clamps[device])) for device, wish in draft.wishes.items()}
 
 
