@@ -20,7 +20,12 @@ def assembler() -> TelemetryAssembler:
 
 
 def inverter(**values: Any) -> InverterReading:
-    defaults: dict[str, Any] = {"pv_power_w": 1000.0, "load_power_w": 1500.0, "grid_power_w": 200.0, "battery_power_w": 300.0}
+    defaults: dict[str, Any] = {
+        "pv_power_w": 1000.0,
+        "load_power_w": 1500.0,
+        "grid_power_w": 200.0,
+        "battery_power_w": 300.0,
+    }
     return replace(InverterReading(online=True, status=1, soc_pct=50.0), **{**defaults, **values})
 
 

@@ -33,6 +33,7 @@ __all__ = ["IngestHandlers"]
 
 _log = get_logger("ingest")
 _PUBLISH_WALL_S = 1.0
+_FLUSH_WALL_S = 1.0
 _LOOK_AFTER_BUS_WALL_S = 15.0
 _FEED_LOOK_WALL_S = 5.0
 _LOST_REMEDY = "make room on the disk of the data directory; look at the log of ingest"
@@ -113,8 +114,8 @@ class IngestHandlers:
         return self._tick_every
 
     def background(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        """Return what has to run beside the ticks: copying streams, and asking sources that take their time."""
-        tasks = self._keeper.copiers()
+        """Return what runs beside the ticks in a process: copying streams, storing, asking sources that take time."""
+        tasks = [*self._keeper.copiers(), self._flush_for_ever]
         if not self._inline:
             tasks.append(self._feed_for_ever)
         return tasks
@@ -178,6 +179,12 @@ class IngestHandlers:
             await self.prices.refresh(now)
         if self.weather.due(now):
             await self.weather.refresh(now)
+
+    async def _flush_for_ever(self) -> None:
+        """Store what came between ticks: a killed process loses a second of readings, not ten."""
+        while True:
+            await self._clock.sleep_wall(_FLUSH_WALL_S)
+            await self._flush()
 
     async def _feed_for_ever(self) -> None:
         while True:
