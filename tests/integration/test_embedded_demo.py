@@ -196,7 +196,7 @@ def test_a_drill_that_breaks_its_promise_fails(
     text = " ".join(result.failures)
     assert "pigs fly" in text
     assert "room_too_hot" in text
-    assert result.lost == ["pv_power_w"]  # the toy forgets what it stored
+    assert result.lost == ["forgotten"]
 
 
 def test_lost_series_names_what_shrank() -> None:
@@ -213,7 +213,7 @@ def test_a_drill_from_the_command_line(tmp_path: Path, monkeypatch: pytest.Monke
     code = run_drill("ingest", console, speed=600.0, report=path, seed=1)
     result = json.loads(path.read_text())
     assert code == 1
-    assert result["failures"] == ["stored points were lost: pv_power_w"]  # the toy keeps its points in memory only
+    assert result["failures"] == ["stored points were lost: forgotten"]
     assert result["back_wall_s"] < 15
     assert "killing ingest" in console.export_text()
 

@@ -1,7 +1,7 @@
 """A stand-in for one service of the stack: ``python toy_service.py NAME``, for tests of the command line.
 
 The toy controller follows a plan while the toy optimizer answers, and its rules otherwise; the toy house counts
-cost; the toy ingest stores a point and writes to the stream each tenth of a second.
+cost; the toy ingest stores a point and writes to the stream each tenth of a second, and loses a series when killed.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -20,6 +21,7 @@ import redis
 NAME = sys.argv[1]
 BEGUN = time.monotonic()
 stored = 0
+forgotten = 0
 
 
 def _optimizer_answers() -> bool:
@@ -50,9 +52,9 @@ def _answer(path: str) -> Any:
     if (NAME, path) == ("controller", "/v1/status"):
         return _status()
     if (NAME, path) == ("house", "/v1/truth"):
-        return {"energy_cost_czk": 10 + seconds, "comfort_k_h": {"obyvak": 0.5 * seconds}}
+        return {"energy_cost_czk": 10 + seconds, "comfort_below_k_h": {"obyvak": 0.5 * seconds}}
     if (NAME, path) == ("ingest", "/v1/series"):
-        return {"series": [{"series": "pv_power_w", "count": stored}]}
+        return {"series": [{"series": "pv_power_w", "count": stored}, {"series": "forgotten", "count": forgotten}]}
     if (NAME, path) == ("optimizer", "/v1/plan"):
         return {"solver": {"status": "optimal"}}
     return None
@@ -81,5 +83,8 @@ def _store_for_ever() -> None:
 
 if __name__ == "__main__":
     if NAME == "ingest":
+        marker = Path(os.environ["PEMS_DATA"]) / "ingest-was-here"
+        forgotten = 0 if marker.exists() else 5  # what this toy loses when it is killed
+        marker.touch()
         threading.Thread(target=_store_for_ever, daemon=True).start()
     ThreadingHTTPServer(("127.0.0.1", int(os.environ[f"PEMS_{NAME.upper()}_PORT"])), _Handler).serve_forever()

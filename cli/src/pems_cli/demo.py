@@ -28,7 +28,7 @@ from pems_common.world import WorldFile, write_world_file
 
 __all__ = ["DemoOptions", "house_start", "load_home_or_explain", "make_world", "open_session", "run_demo", "run_up"]
 
-_READY_WAIT_S = 120.0
+_READY_WAIT_S = 240.0
 _DEFAULT_START = "2026-01-15T06:00"
 _LIBRARIES = ("pems", "celery", "highspy", "nicegui", "numpy", "pulp", "pydantic", "redis", "xgboost-cpu")
 

@@ -22,15 +22,18 @@ from pems_cli.stack import SERVICES, StackOptions
 
 __all__ = ["DRILLS", "Drill", "DrillResult", "follow", "lost_series", "run_drill"]
 
-_READY_WAIT_S = 120.0
-_PLAN_WAIT_S = 120.0
+_READY_WAIT_S = 240.0
+_PLAN_WAIT_S = 180.0
 _PLAN_TRUST_HOUSE_S = 2 * 3600.0
 _CONTROLLER_TICK_HOUSE_S = 60.0
 _LOXONE_OFF_DELAY_S = 30.0
+_SLOT_HOUSE_S = 2 * 3600.0
+_LIMIT_GRACE_HOUSE_S = _CONTROLLER_TICK_HOUSE_S
 _LOOK_EVERY_S = 0.5
 
 View = Mapping[str, Any]
-"""What is known at one moment: `status` (None when the controller is silent), `truth`, `written`, `stored`."""
+"""What is known at one moment: `status` (None when the controller is silent), `house` (as it is), `plan_status`,
+`written` (telemetry messages ever on the bus) and `stored` (points in the history)."""
 
 
 def _modes(view: View) -> dict[str, str]:
@@ -54,10 +57,11 @@ def _controller_goes_on(view: View) -> bool:
 
 
 def _devices_by_themselves(view: View) -> bool:
-    """The controller is silent and the house says that its own controls have taken every room back."""
-    truth = view.get("truth") or {}
-    rooms = truth.get("rooms_by_pems")
-    return view.get("status") is None and isinstance(rooms, int | list) and not rooms
+    """The controller is silent; Loxone has every room back and the inverter serves the house first."""
+    house = view.get("house") or {}
+    rooms, inverter = house.get("rooms") or {}, house.get("inverter") or {}
+    back = bool(rooms) and not any(room.get("by_pems") for room in rooms.values())
+    return view.get("status") is None and back and inverter.get("priority") == "loadfirst"
 
 
 def _safety(view: View) -> bool:
@@ -98,8 +102,8 @@ DRILLS: Mapping[str, Drill] = {
     "controller": Drill(
         "controller",
         _devices_by_themselves,
-        "the house's own controls take over",
-        safe_house_s=0.0,
+        "Loxone has the rooms back, the inverter's slot has ended",
+        safe_house_s=_SLOT_HOUSE_S,
         safe_wall_s=_LOXONE_OFF_DELAY_S + 15.0,
     ),
 }
@@ -120,6 +124,7 @@ class DrillResult:
         back_house_s: The same in house seconds.
         away_wall_s: Wall seconds the part was away.
         violations: What the controller reported broken at any time.
+        beyond_limits_s: House seconds that something was beyond a limit, as the house itself knows.
         stored_before: Points in the history before the kill.
         stored_after: Points at the end.
         lost: Series of which less is stored than before.
@@ -135,6 +140,7 @@ class DrillResult:
     back_house_s: float | None = None
     away_wall_s: float | None = None
     violations: list[str] | None = None
+    beyond_limits_s: dict[str, float] | None = None
     stored_before: int | None = None
     stored_after: int | None = None
     lost: list[str] | None = None
@@ -149,7 +155,7 @@ def _look(session: Session) -> dict[str, Any]:
     observer = session.observer
     return {
         "status": observer.sample(),
-        "truth": observer.get("house", "/v1/truth"),
+        "house": observer.get("house", "/v1/state"),
         "plan_status": observer.plan_status(),
         "written": observer.bus()["written"].get("telemetry", 0),
         "stored": sum(observer.stored().values()),
@@ -188,8 +194,10 @@ def follow(session: Session, drill: Drill, name: str, say: Callable[[str], None]
         return result
     when(lambda _: False, 5.0)
     before = _by_plan(last)
+    session.observer.begin()
     stored = session.observer.stored()
     result.stored_before = sum(stored.values())
+    written, kept = last["written"], last["stored"]
 
     say(f"killing {drill.part}; {len(before)} devices follow the plan")
     session.supervisor.kill(drill.part, hold=True)
@@ -209,12 +217,14 @@ def follow(session: Session, drill: Drill, name: str, say: Callable[[str], None]
         result.failures.append(f"did not stay so: {drill.promise}")
 
     result.away_wall_s = _rounded(session.now() - killed)
+    written = max(written, last.get("written", 0))
+    kept = max(kept, last.get("stored", 0))
     session.supervisor.release(drill.part)
-    written, kept = last.get("written", 0), last.get("stored", 0)
 
     def as_before(view: View) -> bool:
-        flows = view["written"] > written and view["stored"] > kept
-        return normal_plan(view) and len(_by_plan(view) & before) >= 0.9 * len(before) and flows
+        # New telemetry must have come on the bus and into the history since the kill: not just what was there.
+        flows = view["written"] > written and view["stored"] > kept and session.supervisor.is_ready(drill.part)
+        return flows and normal_plan(view) and len(_by_plan(view) & before) >= 0.9 * len(before)
 
     result.back_wall_s = _rounded(when(as_before, drill.back_s + 60.0))
     if result.back_wall_s is None or result.back_wall_s > drill.back_s:
@@ -232,6 +242,9 @@ def _judge(result: DrillResult, session: Session, stored: Mapping[str, int]) -> 
     result.stored_after = sum(after.values())
     result.lost = lost_series(stored, after)
     result.violations = sorted(session.observer.violations)
+    result.beyond_limits_s = {name: s for name, s in session.observer.beyond_limits_s().items() if s > 0}
+    if too_long := {name: s for name, s in result.beyond_limits_s.items() if s > _LIMIT_GRACE_HOUSE_S}:
+        result.failures.append(f"beyond limits for longer than a tick: {too_long}")
     if result.lost:
         result.failures.append(f"stored points were lost: {', '.join(result.lost[:5])}")
     if result.violations:

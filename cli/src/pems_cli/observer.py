@@ -42,7 +42,9 @@ class Observer:
     Attributes:
         modes: Samples of each device's mode.
         house_modes: Samples of the house's mode.
-        safety_violations: Distinct violations seen.
+        plan_ids: Plans that the controller followed.
+        violations: What the controller called broken, each once.
+        missed: Samples that the controller did not answer.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -122,12 +124,18 @@ class Observer:
                         written[key.removeprefix("pems.")] = int(client.xinfo_stream(key)["entries-added"])
         return {"dead_letters": dead, "written": written}
 
+    def beyond_limits_s(self) -> dict[str, float]:
+        """House seconds since `begin` that something was beyond a limit, by the house's own account."""
+        truth = self.get("house", "/v1/truth")
+        gained = difference(self._truth_before, truth) if isinstance(truth, dict) else {}
+        return {str(name): float(seconds) for name, seconds in (gained.get("violations_s") or {}).items()}
+
     def report(self) -> dict[str, Any]:
         """What was seen since `begin`."""
         truth = self.get("house", "/v1/truth")
         gained = difference(self._truth_before, truth) if isinstance(truth, dict) else {}
         bus = self.bus()
-        comfort = gained.get("comfort_k_h") or {}
+        comfort = gained.get("comfort_below_k_h") or {}
         return {
             "house_modes": mode_shares({"house": self.house_modes}).get("house", {}),
             "modes": mode_shares(self.modes),
@@ -138,7 +146,9 @@ class Observer:
             "cost_czk": gained.get("energy_cost_czk"),
             "comfort_below_band_k_h": round(sum(comfort.values()), 3) if comfort else None,
             "violations": sorted(self.violations),
-            "truth": gained,
+            "beyond_limits_s": gained.get("violations_s"),
+            "truth_gained": gained,
+            "truth": truth,
             "dead_letters": sum(bus["dead_letters"].values()),
             "dead_letters_by_stream": bus["dead_letters"],
             "messages": bus["written"],

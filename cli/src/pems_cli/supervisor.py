@@ -50,7 +50,7 @@ class Part:
     answers: Callable[[], bool]
     stage: Stage = Stage.SERVICE
     env: Mapping[str, str] = field(default_factory=dict)
-    stop_s: float = 10.0
+    stop_s: float = 20.0
 
 
 @dataclass(frozen=True)
