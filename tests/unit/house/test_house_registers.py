@@ -2,19 +2,20 @@
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 
-from pems_house.domain.registers import Registers
+from pems_house.domain.registers import Answer, Registers
 
 NOON = datetime(2026, 1, 13, 12, 0)  # noqa: DTZ001 - local, as the inverter's clock
 
 
-def send(registers: Registers, command: str, at: datetime = NOON, **params: object):
+def send(registers: Registers, command: str, at: datetime = NOON, **params: Any) -> Answer:
     return registers.handle(command, json.dumps({"correlationId": "c1", **params}).encode(), at)
 
 
-def slot(registers: Registers, kind: str, start: str, stop: str, enabled: bool = True, number: int = 1):
+def slot(registers: Registers, kind: str, start: str, stop: str, enabled: bool = True, number: int = 1) -> Answer:
     return send(registers, f"{kind}/set/timeslot", slot=number, start=start, stop=stop, enabled=enabled)
 
 
@@ -79,7 +80,7 @@ def test_the_firmware_checks_no_ranges() -> None:
         ("make/coffee", {}),
     ],
 )
-def test_nonsense_is_refused_without_a_write(command: str, params: dict[str, object]) -> None:
+def test_nonsense_is_refused_without_a_write(command: str, params: dict[str, Any]) -> None:
     registers = Registers()
     answer = send(registers, command, **params)
     assert (answer.success, answer.correlation_id) == (False, "c1")
