@@ -34,7 +34,7 @@ class Spot:
         if self.error is not None:
             raise self.error
         slots = [s for d in days_between(first, last) if d <= self.last for s in local_day_slots(d, MARKET_ZONE)]
-        return SpotDays(self.name, {s: 100.0 + i for i, s in enumerate(slots) if s not in self.leave_out})
+        return SpotDays(self.name, {s: 100.0 + s.timestamp() / 900 % 1000 for s in slots if s not in self.leave_out})
 
 
 class Rate:
@@ -177,6 +177,27 @@ async def test_a_restart_takes_over_what_was_known(feed, home, rate):
     assert other.message(NOON) == feed.message(NOON)
     await other.refresh(NOON)
     assert source.asked == []
+
+
+async def test_generated_prices_stand_in_only_until_real_ones_come(home, rate):
+    real, generated = Spot("real"), Spot("generated")
+    real.error = SourceError("unreachable", "x")
+    feed = PriceFeed(
+        home, FakeClock(NOON), [real, generated], rate, poll=timedelta(minutes=5), provisional=["generated"]
+    )
+    await feed.refresh(NOON)
+    assert feed.message(NOON).source == "generated"
+    assert "generated" in feed.stale(NOON)
+    revision = feed.revision
+    later = NOON + timedelta(minutes=20)
+    assert feed.due(later)
+    await feed.refresh(later)
+    assert feed.revision == revision
+    real.error = None
+    await feed.refresh(later)
+    assert feed.message(later).source == "real"
+    assert feed.stale(later) == ""
+    assert not feed.due(later + timedelta(minutes=30))
 
 
 async def test_tomorrow_overdue_is_stale(feed):

@@ -62,11 +62,13 @@ def live_feeds(home: Home, clock: Clock, fetcher: Fetcher, urls: IngestSettings,
     weather: list[WeatherSource] = [
         OpenMeteo(fetcher, clock, latitude=site.latitude, longitude=site.longitude, url=urls.open_meteo_url)
     ]
+    provisional: list[str] = []
     if spare is not None:
         spot.append(WorldSpot(spare, clock))
+        provisional.append(spot[-1].name)
         weather.append(WorldWeather(spare))
     return Feeds(
-        PriceFeed(home, clock, spot, Cnb(fetcher, urls.cnb_url), poll=timedelta(minutes=5)),
+        PriceFeed(home, clock, spot, Cnb(fetcher, urls.cnb_url), poll=timedelta(minutes=5), provisional=provisional),
         WeatherFeed(weather, every=timedelta(hours=1)),
         inline=False,
         label="live: OTE prices, Open-Meteo weather" + (f"; else {spare.label}" if spare is not None else ""),

@@ -3,6 +3,7 @@
 Works with any clock, bus, broker and store, in lockstep too: with feeds that are `inline` nothing runs outside `tick`.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,6 +104,7 @@ class IngestHandlers:
         self._next_publish_s = clock.monotonic()
         self._next_look_s = clock.monotonic()
         self._slot: datetime | None = None
+        self._prices: Prices | None = None
         self._points = metrics.counter("ingest_points", "Points given to the history")
         self._waiting = metrics.gauge("ingest_spool_bytes", "Bytes waiting on disk while the history is away")
         self._lost = metrics.gauge("ingest_points_lost", "Readings lost because the buffer on disk was full")
@@ -175,10 +177,12 @@ class IngestHandlers:
     # --- parts of a tick ----------------------------------------------------------------------
 
     async def _ask_feeds(self, now: datetime) -> None:
-        if self.prices.due(now):
-            await self.prices.refresh(now)
-        if self.weather.due(now):
-            await self.weather.refresh(now)
+        due = [feed.refresh(now) for feed in (self.prices, self.weather) if feed.due(now)]
+        if self._inline:
+            for refresh in due:
+                await refresh
+        elif due:
+            await asyncio.gather(*due)
 
     async def _flush_for_ever(self) -> None:
         """Store what came between ticks: a killed process loses a second of readings, not ten."""
@@ -206,7 +210,7 @@ class IngestHandlers:
 
     def _slot_values(self, slot: datetime, now: datetime) -> dict[str, float | None]:
         values: dict[str, float | None] = {}
-        weather, prices = self.weather.message(), self.prices.message(now)
+        weather, prices = self.weather.message(), self._prices or self.prices.message(now)
         if weather is not None:
             for name in ("temperature_c", "cloud_cover_pct", "ghi_w_m2", "dni_w_m2", "dhi_w_m2", "wind_m_s"):
                 series = getattr(weather, name)
@@ -234,7 +238,7 @@ class IngestHandlers:
         day = now.astimezone(self._home.site.zone).date()
         state: object = (self.prices.revision, day, self.prices.stale(now))
         if self._published.get("prices") != state:
-            prices = self.prices.message(now)
+            prices = self._prices = self.prices.message(now)
             if prices is None or await self._publish(prices):
                 self._published["prices"] = state
         if self._published.get("weather") != self.weather.revision:

@@ -3,7 +3,7 @@
 Times are house time; outside simulations that is wall time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 
 from pems_common.clock import Clock
@@ -31,9 +31,20 @@ class PriceFeed:
     """Prices of yesterday, today and, once published, tomorrow."""
 
     def __init__(
-        self, home: Home, clock: Clock, sources: Sequence[SpotSource], rate: RateSource, *, poll: timedelta
+        self,
+        home: Home,
+        clock: Clock,
+        sources: Sequence[SpotSource],
+        rate: RateSource,
+        *,
+        poll: timedelta,
+        provisional: Collection[str] = (),
     ) -> None:
-        """Ask `sources` in this order every `poll` while something is missing; `rate` once a day."""
+        """Ask `sources` in this order every `poll` while something is missing; `rate` once a day.
+
+        What a source named in `provisional` gives is used, but asked for again from the others.
+        """
+        self._provisional = frozenset(provisional)
         self._home, self._clock, self._sources, self._rate_source = home, clock, sources, rate
         self._poll = poll
         self._spot: dict[datetime, float] = {}
@@ -147,18 +158,20 @@ class PriceFeed:
         local = now.astimezone(MARKET_ZONE)
         if slot_start(now) not in self._spot:
             return "no prices for today have come: the prices of the days before stand in"
+        if self._from.get(local.date()) in self._provisional:
+            return "no prices have come from the internet: generated ones stand in"
         if local.time() >= _OVERDUE_FROM and not self._complete(local.date() + _DAY):
             return "tomorrow's prices should have come by now"
         return ""
 
     def _take(self, prices: Mapping[datetime, float], name: str, wanted: list[date], now: datetime) -> None:
+        for day in wanted:
+            if local_midnight(day, MARKET_ZONE) in prices:
+                self._from[day] = name
         fresh = {slot: price for slot, price in prices.items() if self._spot.get(slot) != price}
         if not fresh:
             return
         self._spot.update(fresh)
-        for day in wanted:
-            if local_midnight(day, MARKET_ZONE) in fresh:
-                self._from[day] = name
         oldest = now - _KEEP
         self._spot = {slot: price for slot, price in self._spot.items() if slot >= oldest}
         self._completed.clear()
@@ -181,7 +194,12 @@ class PriceFeed:
         days = [today - _DAY, today]
         if local.time() >= _PUBLISHED_FROM:
             days.append(today + _DAY)
-        return [day for day in days if day not in self._given_up and not self._complete(day)]
+        return [
+            day
+            for day in days
+            if (day not in self._given_up and not self._complete(day))
+            or (day >= today and self._from.get(day) in self._provisional)
+        ]
 
     def _rate_due(self, now: datetime) -> bool:
         if self._next_rate_at is not None and now < self._next_rate_at:
