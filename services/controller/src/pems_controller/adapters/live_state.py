@@ -204,5 +204,7 @@ class LiveState:
             if water is None
             else WaterState(self._fresh("water", silence_s), water.temperature_c, water.power_w, self.relay("water")),
             outdoor_c=self._values.get("outdoor") if self._fresh("outdoor", OUTDOOR_SILENCE_S) else None,
-            controlled_w=dict(self._controlled_w),
+            # relays as they were when the meter was read; car and water by their latest own word, which may come
+            # just after the meter's: with the word before it, import was misjudged by a whole car each other tick
+            controlled_w=self._controlled_w | {d: w for d, w in self._draws().items() if d in {"ev", "water"}},
         )
