@@ -29,7 +29,6 @@ from pems_controller.adapters.store import AuditRow, ControllerStore
 from pems_controller.dispatch import Dispatcher
 from pems_controller.domain.decide import Decided, HouseInputs, decide_house
 from pems_controller.domain.plan_follow import plan_age_s
-from pems_controller.domain.prices import view_prices
 from pems_controller.domain.safety import room_limit_broken
 from pems_controller.domain.state import HouseState
 from pems_controller.knowledge import Knowledge
@@ -212,7 +211,7 @@ class ControllerHandlers:
                 overrides=self._desk.by_device(),
                 plan=self._knowledge.plan(),
                 config_hash=self._knowledge.config_hash,
-                prices=view_prices(self._knowledge.prices, state.at, self._home.site.zone),
+                prices=self._knowledge.price_view(),
                 thermal=self._knowledge.thermal,
                 broken=self._broken,
                 floor_held_s=None if self._floor_since_s is None else mono_s - self._floor_since_s,

@@ -9,9 +9,10 @@ from pems_common.clock import Clock
 from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_common.messages import Envelope, Plan, Prices, Thermal, read_body
-from pems_common.timegrid import parse_instant
+from pems_common.timegrid import parse_instant, slot_start
 from pems_controller.adapters.store import ControllerStore
 from pems_controller.domain.plan_follow import HeldPlan, choose, refuse
+from pems_controller.domain.prices import PriceView, view_prices
 
 __all__ = ["Knowledge"]
 
@@ -27,6 +28,8 @@ class Knowledge:
         self._highest_no = 0
         self.prices: Prices | None = None
         self._thermal: dict[str, Thermal] = {}
+        self._view: PriceView | None = None
+        self._viewed: Prices | None = None
         self.refused_plan = ""
 
     @property
@@ -94,6 +97,13 @@ class Knowledge:
             self._store.keep("plans", kept)
             self._store.audit(self._clock.now(), "plan", "", {"plan_id": plan.plan_id, "plan_no": plan.plan_no})
         return True
+
+    def price_view(self) -> PriceView:
+        """Known prices around this moment."""
+        slot = slot_start(self._clock.now())
+        if self._view is None or self._view.slot != slot or self._viewed is not self.prices:
+            self._view, self._viewed = view_prices(self.prices, slot, self._home.site.zone), self.prices
+        return self._view
 
     def plan(self) -> HeldPlan | None:
         """The plan that applies now."""

@@ -35,7 +35,8 @@ class GuardedMqtt:
     def __init__(self, mqtt: Mqtt, allowed: Iterable[str], counters: Counter[str]) -> None:
         """Wrap a connection."""
         self._mqtt = mqtt
-        self._allowed = tuple(allowed)
+        self._allowed = frozenset(allowed)
+        self._patterns = tuple(topic for topic in self._allowed if "#" in topic)
         self._counters = counters
 
     @property
@@ -54,7 +55,8 @@ class GuardedMqtt:
             PermanentError: The topic is not allowed: a fault in this program or in home.yaml.
             UnavailableError: Not connected, or not confirmed.
         """
-        if "+" in topic or "#" in topic or not any(topic_matches(allowed, topic) for allowed in self._allowed):
+        below = any(topic_matches(pattern, topic) for pattern in self._patterns)
+        if "+" in topic or "#" in topic or not (below or topic in self._allowed):
             self._counters["refused_topics"] += 1
             raise PermanentError(f"publishing on {topic} is not allowed", remedy="see allowed_topics")
         await self._mqtt.publish(topic, payload, retain=retain, qos=qos)

@@ -25,9 +25,10 @@ from pems_controller.domain.state import (
 
 __all__ = ["apply_limits", "expected_import_w", "violations"]
 
-IMPORT_MARGIN_W = 500.0
+IMPORT_MARGIN_W = 1_000.0  # for what the rest of the house switches on between two ticks
 _UNKNOWN_HOUSE_W = 2_000.0
 _FORCED_NEED = 1_000.0
+_CHARGE_STEP_W = 500.0  # charging gives way in steps: each change of the rate is a register write
 
 
 class _Draft:
@@ -168,10 +169,10 @@ def _limit_import(home: Home, state: HouseState, draft: _Draft, floor_held_s: fl
         power_w = float(int(left_w)) if left_w >= home.ev.power_min_w else 0.0
         draft.change("ev", EvWish(power_w), "import_max_w", ev.power_w, power_w)
     if over() > 0 and isinstance(battery, BatteryWish) and battery.intent == "charge_from_grid":
-        left_w = battery.power_w - over()
+        left_w = (battery.power_w - over()) // _CHARGE_STEP_W * _CHARGE_STEP_W
         least_w = home.battery.dispatch_min_w if home.battery is not None else 0.0
         if left_w >= max(least_w, 1.0):
-            less = replace(battery, power_w=float(int(left_w)))
+            less = replace(battery, power_w=left_w)
             draft.change("battery", less, "import_max_w", battery.power_w, less.power_w)
         else:
             none = BatteryWish("self_consume", export=battery.export)

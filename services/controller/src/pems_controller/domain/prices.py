@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from pems_common.messages import Prices
@@ -34,7 +35,7 @@ class PriceView:
         """Whether the present slot has a price."""
         return self.now is not None
 
-    @property
+    @cached_property
     def cheap_now(self) -> bool:
         """Whether now belongs to the cheapest quarter of a day whose prices differ enough to matter."""
         prices = sorted(price for _, price in self.today)

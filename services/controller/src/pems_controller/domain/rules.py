@@ -72,15 +72,22 @@ def lead_time(model: RoomModel, air_c: float, mass_c: float, outdoor_c: float, t
     return lead
 
 
+def _next_time(home: Home, time_of_day: str, now: datetime) -> datetime:
+    """The next instant after now at a local time of day (HH:MM)."""
+    zone = home.site.zone
+    today = now.astimezone(zone).date()
+    since_midnight = timedelta(minutes=minutes_of(time_of_day))
+    at = local_midnight(today, zone) + since_midnight
+    return at if at > now else local_midnight(today + timedelta(days=1), zone) + since_midnight
+
+
 def _rise_ahead(home: Home, room: str, now: datetime) -> tuple[datetime, float] | None:
     """When a higher target comes within the longest lead, and what it is."""
     target = comfort_target_c(home, room, now)
-    at = slot_start(now) + SLOT
-    while at <= now + LONGEST_LEAD:
-        coming = comfort_target_c(home, room, at)
-        if coming > target:
+    for change in (home.comfort.day_start, home.comfort.night_start):
+        at = _next_time(home, change, now)
+        if at <= now + LONGEST_LEAD and (coming := comfort_target_c(home, room, at)) > target:
             return at, coming
-        at += SLOT
     return None
 
 
@@ -126,22 +133,13 @@ def _battery(home: Home, battery: Battery, state: BatteryState, inputs: RuleInpu
     return BatteryWish("charge_from_grid", power_w, battery.soc_max_pct, end)
 
 
-def _deadline(home: Home, ev: Ev, now: datetime) -> datetime:
-    """The next time the car has to be ready."""
-    zone = home.site.zone
-    today = now.astimezone(zone).date()
-    ready = timedelta(minutes=minutes_of(ev.ready_by))
-    at = local_midnight(today, zone) + ready
-    return at if at > now else local_midnight(today + timedelta(days=1), zone) + ready
-
-
 def _ev(home: Home, ev: Ev, state: EvState, inputs: RuleInputs) -> EvWish:
     """Ready by the deadline: in the cheapest slots before it when they are known, else as late as is safe."""
     soc = _EV_UNKNOWN_SOC_PCT if state.soc_pct is None else state.soc_pct
     need_wh = (ev.target_soc_pct - soc) / 100 * ev.capacity_wh / ev.efficiency
     if not state.connected or need_wh <= 0:
         return EvWish(0.0)
-    now, deadline = inputs.state.at, _deadline(home, ev, inputs.state.at)
+    now, deadline = inputs.state.at, _next_time(home, ev.ready_by, inputs.state.at)
     slot_wh = ev.power_max_w * SLOT.total_seconds() / 3600
     needed = ceil(need_wh / slot_wh) + 1  # one slot to spare
     left = (deadline - slot_start(now)) // SLOT
