@@ -80,6 +80,7 @@ class Drill:
         safe_wall_s: Wall seconds on top.
         away_s: Least wall seconds the part stays away.
         back_s: Wall seconds after the part's return until all must be as before.
+        not_ours: Limits that nobody can hold while the part is away: told, but no failure.
     """
 
     part: str
@@ -89,6 +90,7 @@ class Drill:
     safe_wall_s: float = 10.0
     away_s: float = 20.0
     back_s: float = 30.0
+    not_ours: frozenset[str] = frozenset()
 
 
 _TWO_HOURS = {"safe_house_s": _PLAN_TRUST_HOUSE_S + 2 * _CONTROLLER_TICK_HOUSE_S, "away_s": 0.0, "back_s": 60.0}
@@ -105,6 +107,8 @@ DRILLS: Mapping[str, Drill] = {
         "Loxone has the rooms back, the inverter's slot has ended",
         safe_house_s=_SLOT_HOUSE_S,
         safe_wall_s=_LOXONE_OFF_DELAY_S + 15.0,
+        # load_first, where the inverter goes by itself, ignores the floor (measured by the owner, HOUSE.md).
+        not_ours=frozenset({"soc_below_min", "soc_min_pct:battery"}),
     ),
 }
 
@@ -232,23 +236,28 @@ def follow(session: Session, drill: Drill, name: str, say: Callable[[str], None]
     if result.back_wall_s is not None:
         result.back_house_s = round(result.back_wall_s * speed, 1)
         say(f"as before {result.back_wall_s} s after the return")
-    _judge(result, session, stored)
+    _judge(result, session, stored, drill.not_ours)
     return result
 
 
-def _judge(result: DrillResult, session: Session, stored: Mapping[str, int]) -> None:
+def _judge(
+    result: DrillResult, session: Session, stored: Mapping[str, int], not_ours: frozenset[str] = frozenset()
+) -> None:
     """Add what holds for every drill: nothing stored is lost, no limit broken, nothing else died."""
     after = session.observer.stored()
     result.stored_after = sum(after.values())
     result.lost = lost_series(stored, after)
     result.violations = sorted(session.observer.violations)
     result.beyond_limits_s = {name: s for name, s in session.observer.beyond_limits_s().items() if s > 0}
-    if too_long := {name: s for name, s in result.beyond_limits_s.items() if s > _LIMIT_GRACE_HOUSE_S}:
+    ours = {name: s for name, s in result.beyond_limits_s.items() if name not in not_ours}
+    if too_long := {name: s for name, s in ours.items() if s > _LIMIT_GRACE_HOUSE_S}:
         result.failures.append(f"beyond limits for longer than a tick: {too_long}")
     if result.lost:
         result.failures.append(f"stored points were lost: {', '.join(result.lost[:5])}")
-    if result.violations:
-        result.failures.append(f"limits were broken: {', '.join(result.violations[:5])}")
+    if broken := [name for name in result.violations if name not in not_ours]:
+        result.failures.append(f"limits were broken: {', '.join(broken[:5])}")
+    if session.interrupted:
+        result.failures.append("the drill was interrupted")
     if session.supervisor.ended:
         result.failures.append(f"also ended: {', '.join(end.name for end in session.supervisor.ended)}")
     result.ok = not result.failures
