@@ -3,6 +3,18 @@
 import os
 
 import pytest
+import structlog
+
+
+def pytest_configure() -> None:
+    """Log plainly: structlog's own default draws every traceback with its variables, which takes a second."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -138,7 +138,7 @@ class RedisBackend:
         self.server = RedisServer(directory, binary=binary).start()
         self.metrics = Metrics()
         self._buses: list[RedisBus] = []
-        self._raw = redis.asyncio.Redis.from_url(self.server.url, protocol=2)
+        self.raw: Any = redis.asyncio.Redis.from_url(self.server.url, protocol=2)
 
     def bus(self, limits: WorkLimits = FAST) -> RedisBus:
         bus = RedisBus(
@@ -154,32 +154,32 @@ class RedisBackend:
         return bus
 
     async def inject(self, type: str, fields: dict[Any, Any]) -> None:
-        await self._raw.xadd(f"pems.{type}", fields)
+        await self.raw.xadd(f"pems.{type}", fields)
 
     async def delete_stream(self, type: str) -> None:
-        await self._raw.delete(f"pems.{type}")
+        await self.raw.delete(f"pems.{type}")
 
     async def wipe(self) -> None:
-        await self._raw.flushall()
+        await self.raw.flushall()
 
     async def dead_letters(self, type: str) -> list[dict[str, str]]:
-        entries = await self._raw.xrange(f"pems.{type}.dlq")
+        entries = await self.raw.xrange(f"pems.{type}.dlq")
         return [
             {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
             for _, fields in entries
         ]
 
     async def length(self, type: str) -> int:
-        return int(await self._raw.xlen(f"pems.{type}"))
+        return int(await self.raw.xlen(f"pems.{type}"))
 
     async def pending(self, type: str, group: str) -> int:
         """Entries given out and not acknowledged."""
-        return int((await self._raw.xpending(f"pems.{type}", group))["pending"])
+        return int((await self.raw.xpending(f"pems.{type}", group))["pending"])
 
     async def close(self) -> None:
         for bus in self._buses:
             await bus.close()
         with suppress(redis.RedisError):
-            await self._raw.aclose()
+            await self.raw.aclose()
         self.server.resume()
         self.server.kill()

@@ -396,7 +396,7 @@ async def test_a_handler_over_its_limit_is_cancelled(served: RedisBackend, tasks
 async def test_a_full_batch_of_slow_handlers_is_not_taken_over(served: RedisBackend, tasks: Tasks) -> None:
     done: list[tuple[str, int]] = []
 
-    def handler(name: str):  # type: ignore[no-untyped-def]
+    def handler(name: str):
         async def handle(envelope: Envelope) -> None:
             await asyncio.sleep(0.12)
             done.append((name, envelope.seq))
@@ -416,7 +416,7 @@ async def test_a_full_batch_of_slow_handlers_is_not_taken_over(served: RedisBack
 async def test_an_entry_whose_consumer_always_dies_is_buried(served: RedisBackend, tasks: Tasks) -> None:
     bus = served.bus()
     await bus.publish(message(seq=1))
-    raw = served._raw
+    raw = served.raw
     await raw.xgroup_create("pems.score", "g", id="0")
     for n in range(5):
         if n == 0:
@@ -457,9 +457,6 @@ async def test_nothing_is_lost_when_the_server_is_restarted(served: RedisBackend
     done: list[int] = []
 
     async def handle(envelope: Envelope) -> None:
-        if envelope.seq == 2 and done.count(2) == 0:
-            done.append(2)
-            raise RuntimeError("later")
         done.append(envelope.seq)
 
     seen = tasks.watch(served.bus(), "plan")
@@ -483,7 +480,7 @@ async def test_nothing_is_lost_when_the_server_is_restarted(served: RedisBackend
     assert await bus.publish(message("plan", 2))
     await bus.publish(message(seq=4))
     await eventually(lambda: seen[-1].seq == 2 and done == [1, 3, 4])
-    assert bus.connected
+    assert await bus.ping()
     assert not working.done()
 
 
@@ -542,20 +539,20 @@ async def test_a_state_is_written_whole_or_not_at_all_when_memory_is_short(serve
     bus = served.bus()
     plan = message("plan", 1)
     await bus.publish(plan)
-    await served._raw.config_set("maxmemory", "1")
+    await served.raw.config_set("maxmemory", "1")
     with pytest.raises(UnavailableError, match="refused"):
         await bus.publish(message("plan", 2))
     assert await bus.latest("plan", "home") == plan
     assert await served.length("plan") == 1
-    await served._raw.config_set("maxmemory", "0")
+    await served.raw.config_set("maxmemory", "0")
     assert await bus.publish(message("plan", 2))
 
 
 async def test_the_servers_setup_is_checked(served: RedisBackend) -> None:
     bus = served.bus()
     assert await bus.check_server() == []
-    await served._raw.config_set("maxmemory-policy", "allkeys-lru")
-    await served._raw.config_set("appendonly", "no")
+    await served.raw.config_set("maxmemory-policy", "allkeys-lru")
+    await served.raw.config_set("appendonly", "no")
     problems = await bus.check_server()
     assert len(problems) == 2
     assert "noeviction" in problems[0]
