@@ -108,7 +108,15 @@ class HouseRun:
         self.account = RunAccount()
         self._mqtt = {name: self.broker.client() for name in ("house", "ingest", "controller")}
         self.store = SqliteHistory(":memory:", home.site.id)
-        self.house = HouseHandlers(home, self.clock, self._mqtt["house"], world, seed=seed, off_delay_s=_OFF_DELAY_S)
+        self.house = HouseHandlers(
+            home,
+            self.clock,
+            self._mqtt["house"],
+            world,
+            seed=seed,
+            tick_every=timedelta(minutes=1),
+            off_delay_s=_OFF_DELAY_S,
+        )
         feeds = world_feeds(home, self.clock, world)
         self.ingest = IngestHandlers(
             home,

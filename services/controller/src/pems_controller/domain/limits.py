@@ -26,6 +26,7 @@ from pems_controller.domain.state import (
 __all__ = ["apply_limits", "expected_import_w", "violations"]
 
 IMPORT_MARGIN_W = 1_000.0  # for what the rest of the house switches on between two ticks
+CHARGE_MARGIN_W = 3_000.0  # the car and the battery leave room for a kettle and an oven: they can wait
 _UNKNOWN_HOUSE_W = 2_000.0
 _FORCED_NEED = 1_000.0
 _CHARGE_STEP_W = 500.0  # charging gives way in steps: each change of the rate is a register write
@@ -158,18 +159,17 @@ def _limit_battery(home: Home, state: HouseState, draft: _Draft, floor_held_s: f
 
 def _limit_import(home: Home, state: HouseState, draft: _Draft, floor_held_s: float | None) -> None:
     """Main breaker: the car gives way first, then battery charging, water, and rooms by lowest need."""
-    top_w = home.grid.import_max_w - IMPORT_MARGIN_W
 
-    def over() -> float:
-        return expected_import_w(home, state, draft.wishes) - top_w
+    def over(margin_w: float) -> float:
+        return expected_import_w(home, state, draft.wishes) - (home.grid.import_max_w - margin_w)
 
     ev, battery = draft.wishes.get("ev"), draft.wishes.get("battery")
-    if over() > 0 and isinstance(ev, EvWish) and ev.power_w > 0 and home.ev is not None:
-        left_w = ev.power_w - over()
+    if over(CHARGE_MARGIN_W) > 0 and isinstance(ev, EvWish) and ev.power_w > 0 and home.ev is not None:
+        left_w = ev.power_w - over(CHARGE_MARGIN_W)
         power_w = float(int(left_w)) if left_w >= home.ev.power_min_w else 0.0
         draft.change("ev", EvWish(power_w), "import_max_w", ev.power_w, power_w)
-    if over() > 0 and isinstance(battery, BatteryWish) and battery.intent == "charge_from_grid":
-        left_w = (battery.power_w - over()) // _CHARGE_STEP_W * _CHARGE_STEP_W
+    if over(CHARGE_MARGIN_W) > 0 and isinstance(battery, BatteryWish) and battery.intent == "charge_from_grid":
+        left_w = (battery.power_w - over(CHARGE_MARGIN_W)) // _CHARGE_STEP_W * _CHARGE_STEP_W
         least_w = home.battery.dispatch_min_w if home.battery is not None else 0.0
         if left_w >= max(least_w, 1.0):
             less = replace(battery, power_w=left_w)
@@ -178,10 +178,10 @@ def _limit_import(home: Home, state: HouseState, draft: _Draft, floor_held_s: fl
             none = BatteryWish("self_consume", export=battery.export)
             draft.change("battery", none, "import_max_w", battery.intent, none.intent)
             _limit_battery(home, state, draft, floor_held_s)
-    if over() > 0:
+    if over(IMPORT_MARGIN_W) > 0:
         draft.switch("water", False, "import_max_w") if "water" in draft.wishes else None
     for device in _rooms_to_shed(home, state, draft):
-        if over() <= 0:
+        if over(IMPORT_MARGIN_W) <= 0:
             break
         draft.switch(device, False, "import_max_w")
 

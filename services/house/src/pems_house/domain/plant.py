@@ -243,6 +243,7 @@ class Plant:
             "rooms_stored_wh": round(float(stored.sum()), 1),
             "rooms_stored_by_room_wh": {n: round(float(w), 1) for n, w in zip(names, stored, strict=True)},
             "rooms_lost_wh": round(self.rooms.lost_wh, 1),
+            "loss_w_k": round(float(self.building.loss_w_k().sum()), 1),
             "battery_stored_wh": 0.0 if battery is None else round(battery.energy_wh, 1),
             "soc_pct": None if battery is None else round(battery.soc_pct, 2),
             "ev_stored_wh": None if self.car is None else round(self.car.energy_wh, 1),

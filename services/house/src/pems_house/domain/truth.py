@@ -18,6 +18,8 @@ Prices = Callable[[datetime], tuple[float, float]]
 
 _SLOT_S = 900
 _WIDER_K = 0.5
+_NON_TRIPPING = 1.13
+"""Times its rated current a breaker must carry for an hour without tripping (IEC 60898-1, table 7)."""
 _TEMPERATURE_TOLERANCE_K = 0.05
 
 
@@ -61,6 +63,7 @@ class Truth:
                 "soc_above_max",
                 "battery_above_max",
                 "import_above_breaker",
+                "breaker_overload",
                 "export_above_max",
             ),
             0.0,
@@ -140,6 +143,7 @@ class Truth:
         v["room_above_max"] += step_s * int((air_c > limits.room_max_c + _TEMPERATURE_TOLERANCE_K).sum())
         v["heating_above_max"] += step_s * (heating_w > limits.heating_max_w)
         v["import_above_breaker"] += step_s * (flows.grid_w > self._home.grid.import_max_w)
+        v["breaker_overload"] += step_s * (flows.grid_w > _NON_TRIPPING * self._home.grid.import_max_w)
         v["export_above_max"] += step_s * (-flows.grid_w > self._home.grid.export_max_w + 1.0)
         if soc_pct is not None and facts is not None:
             v["soc_below_min"] += step_s * (soc_pct < facts.soc_min_pct - 0.5)
