@@ -1,5 +1,6 @@
 """The present moment: where power flows, which mode rules each device and why, and whether everything lives."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -20,6 +21,7 @@ __all__ = [
     "headline",
     "heating_power_w",
     "plan_age",
+    "room_modes",
     "source_labels",
 ]
 
@@ -168,6 +170,12 @@ def device_rows(state: HouseState) -> list[DeviceRow]:
         mode = state.status.devices[name]
         rows.append(DeviceRow(name, mode.mode, mode.since, mode.why, mode.until, dict(mode.action)))
     return rows
+
+
+def room_modes(state: HouseState) -> dict[Mode, int]:
+    """How many rooms are in each mode, the most common first."""
+    modes = [d.mode for name, d in state.status.devices.items() if name.startswith("room:")] if state.status else []
+    return dict(Counter(modes).most_common())
 
 
 def source_labels(state: HouseState) -> tuple[str, ...]:

@@ -4,8 +4,18 @@ from datetime import datetime
 
 from nicegui import ui
 
+from pems_common.messages import Mode
 from pems_monitor.domain.formats import UNKNOWN, age, energy, money, number, percent, power, temperature
-from pems_monitor.domain.now import DeviceRow, Flows, Headline, device_rows, flows, headline, source_labels
+from pems_monitor.domain.now import (
+    DeviceRow,
+    Flows,
+    Headline,
+    device_rows,
+    flows,
+    headline,
+    room_modes,
+    source_labels,
+)
 from pems_monitor.domain.plan_reasons import reasons_now
 from pems_monitor.domain.room_names import device_title
 from pems_monitor.domain.why import action_text, until_text, why_text
@@ -77,7 +87,7 @@ class StatePanel:
     def __init__(self, ctx: PageContext) -> None:
         """Build it empty."""
         self._ctx = ctx
-        self._rows: list[DeviceRow] | None = None
+        self._devices_shown: tuple[list[DeviceRow], dict[Mode, int]] | None = None
         self._services: object = None
         self._because_shown: list[str] = []
         with box("card state"):
@@ -111,10 +121,10 @@ class StatePanel:
         found = headline(handlers.state, now, status_silent_after=handlers.status_silent_after)
         self._show_mode(found)
         self._show_plan(found)
-        rows = device_rows(handlers.state)
-        if rows != self._rows:
-            self._rows = rows
-            self._build_devices(rows)
+        rows, rooms = device_rows(handlers.state), room_modes(handlers.state)
+        if (rows, rooms) != self._devices_shown:
+            self._devices_shown = (rows, rooms)
+            self._build_devices(rows, rooms)
         self._show_reasons(found, now)
         if handlers.state.services != self._services:
             self._services = handlers.state.services
@@ -157,7 +167,7 @@ class StatePanel:
         show(self._plan_pill, bool(pill))
         swap_classes(self._plan_pill, "warn" if found.plan != "expired" else "bad", "")
 
-    def _build_devices(self, rows: list[DeviceRow]) -> None:
+    def _build_devices(self, rows: list[DeviceRow], rooms: dict[Mode, int]) -> None:
         ctx = self._ctx
         status = ctx.parts.handlers.state.status
         self._devices.clear()
@@ -173,15 +183,11 @@ class StatePanel:
                             text(action)
                         text(" · ".join(part for part in (why_text(row.why, ctx.lang), until) if part), "sub")
                     text(ctx.tr(f"mode.short.{row.mode}"), f"pill small m-{row.mode}")
-            rooms: dict[str, int] = {}
-            for name, mode in status.devices.items() if status else ():
-                if name.startswith("room:"):
-                    rooms[mode.mode] = rooms.get(mode.mode, 0) + 1
             if rooms:
                 with box("line").style("border-top: 1px solid var(--line)"):
                     text(ctx.tr("now.rooms_modes"), "line-name")
                     box("line-main")
-                    for mode_name, count in sorted(rooms.items(), key=lambda item: -item[1]):
+                    for mode_name, count in rooms.items():
                         text(f"{count}× {ctx.tr(f'mode.short.{mode_name}')}", f"pill small m-{mode_name}")
 
     def _build_services(self) -> None:
