@@ -113,13 +113,13 @@ async def build(rt: Runtime) -> Running:
         check = rt.health.checks.get("redis")
         return check is not None and check.ok
 
-    return Running(
-        service=handlers,
-        background=(
-            lambda: look_around(handlers, clients, rt.clock, bus_up),
-            lambda: rt.bus.work("alert", group="monitor", consumer=rt.instance, handler=handlers.on_alert),
-        ),
-    )
+    async def watch_services() -> None:
+        await look_around(handlers, clients, rt.clock, bus_up)
+
+    async def follow_alerts() -> None:
+        await rt.bus.work("alert", group="monitor", consumer=rt.instance, handler=handlers.on_alert)
+
+    return Running(service=handlers, background=(watch_services, follow_alerts))
 
 
 def main() -> None:
