@@ -93,7 +93,7 @@ def check_inside(state: HouseState, asked: Any, limited: Any) -> None:
     ev = limited["ev"].wish.power_w
     assert ev == 0 or EV.power_min_w <= ev <= EV.power_max_w
     final = {device: one.wish for device, one in limited.items()}
-    over_w = expected_import_w(HOME, state, final) - (HOME.grid.import_max_w - 1_000)
+    over_w = expected_import_w(HOME, state, final) - (HOME.grid.import_max_w - 2_000)
     # Either it fits, or everything that can be switched off is off (the rest of the house draws too much).
     assert over_w <= 0 or heating_w == 0
     assert over_w <= 0 or ev == 0

@@ -157,7 +157,7 @@ async def test_safety_and_the_lower_limit_are_exempt_from_the_budget():
     assert rig.inverter.mode == "load_first"
     await rig.tick(SOC=20.5, temperature_c=21.0)
     assert rig.inverter.mode == "batteryfirst"
-    assert rig.inverter.registers["batteryfirst/stopsoc"] == 20
+    assert rig.inverter.registers["batteryfirst/stopsoc"] == 22
 
 
 async def test_a_wrong_clock_is_set_before_a_slot_is_used():

@@ -50,7 +50,8 @@ def test_plan_slots_to_modes():
 
 
 def test_a_hold_never_pins_below_the_lower_limit():
-    assert target("hold", soc=17.0).stop_soc_pct == 20
+    assert target("hold", soc=17.0).stop_soc_pct == 22
+    assert target("hold", soc=21.0).stop_soc_pct == 22  # charges 1 % from the grid rather than drift below 20
 
 
 def test_the_slot_ends_at_the_next_change_and_at_most_two_hours_ahead():

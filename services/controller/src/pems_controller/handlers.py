@@ -226,7 +226,7 @@ class ControllerHandlers:
         held = battery is not None and any(c.limit == "soc_min_pct" for c in battery.clamps)
         if not held:
             self._floor_since_s = None
-        elif self._floor_since_s is None or mono_s - self._floor_since_s >= 1_800:
+        elif self._floor_since_s is None:
             self._floor_since_s = mono_s
         return decided
 

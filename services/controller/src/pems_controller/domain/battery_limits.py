@@ -12,8 +12,8 @@ from pems_controller.domain.state import BatteryState, BatteryWish, Limited
 __all__ = ["FLOOR_DWELL_S", "at_floor", "limit_battery"]
 
 FLOOR_DWELL_S = 1_800.0
-_FLOOR_ENTER_PCT = 1.0  # 60 s of full discharge take 0.8 % of the first house's battery
-_FLOOR_LEAVE_PCT = 3.0
+_FLOOR_ENTER_PCT = 2.0  # a hold pinned there does not charge; 60 s of full discharge take 0.8 %
+_FLOOR_LEAVE_PCT = 4.0
 _SURPLUS_W = 300.0
 _DISCHARGING = frozenset({"self_consume", "discharge_to_grid"})
 
@@ -21,14 +21,16 @@ _DISCHARGING = frozenset({"self_consume", "discharge_to_grid"})
 def at_floor(battery: Battery, state: BatteryState, floor_held_s: float | None) -> bool:
     """Tell whether the battery must not discharge: near its lower limit, and not about to be charged by the sun.
 
-    Once held it stays so for half an hour, unless the SoC has risen by 3 %: registers are not for flicking.
+    Once held it stays so until the SoC is 4 % above the limit, or the sun has come after half an hour at least:
+    registers are not for flicking.
     """
     if not state.fresh or state.soc_pct is None:
         return False
     above = state.soc_pct - battery.soc_min_pct
-    if floor_held_s is not None and floor_held_s < FLOOR_DWELL_S:
-        return above <= _FLOOR_LEAVE_PCT
-    return above <= _FLOOR_ENTER_PCT and state.pv_w - state.load_w < _SURPLUS_W
+    sunny = state.pv_w - state.load_w >= _SURPLUS_W
+    if floor_held_s is None:
+        return above <= _FLOOR_ENTER_PCT and not sunny
+    return above <= _FLOOR_LEAVE_PCT and not (sunny and floor_held_s >= FLOOR_DWELL_S)
 
 
 def limit_battery(

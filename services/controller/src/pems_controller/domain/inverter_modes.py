@@ -32,6 +32,7 @@ _START_EARLIER = timedelta(minutes=5)
 _QUARTER = timedelta(minutes=15)
 _LAST_MINUTE = "23:59"
 _SAME_PCT = 2  # so much below what is wanted is not worth a write; above is never accepted
+_ABOVE_LOW_PCT = 2  # a hold near the lower limit is pinned above it: the inverter lets 1 % go before it recharges
 _OFF = oig.SlotSettings("00:00", "00:00", False)
 
 
@@ -133,7 +134,7 @@ def target_of(
             stop = high if wish.stop_soc_pct is None else round(wish.stop_soc_pct)
             return InverterTarget("batteryfirst", stop, rate, ac_charge=True, slot=slot, export=wish.export)
         case "hold":
-            stop = max(low, min(high, floor(soc_pct)))
+            stop = max(low + _ABOVE_LOW_PCT, min(high, floor(soc_pct)))
             return InverterTarget("batteryfirst", stop, top, rate_is_top=True, slot=slot, export=wish.export)
         case "discharge_to_grid":
             stop = low if wish.stop_soc_pct is None else round(wish.stop_soc_pct)

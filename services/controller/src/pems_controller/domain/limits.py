@@ -25,7 +25,7 @@ from pems_controller.domain.state import (
 
 __all__ = ["apply_limits", "expected_import_w", "violations"]
 
-IMPORT_MARGIN_W = 1_000.0  # for what the rest of the house switches on between two ticks
+IMPORT_MARGIN_W = 2_000.0  # for what the rest of the house switches on between two ticks
 CHARGE_MARGIN_W = 3_000.0  # the car and the battery leave room for a kettle and an oven: they can wait
 _UNKNOWN_HOUSE_W = 2_000.0
 _FORCED_NEED = 1_000.0
