@@ -210,3 +210,23 @@ async def test_stopping_ends_it_at_any_moment(connect: Connect) -> None:
         async with asyncio.timeout(5):
             await client.stop()
         assert not client.connected
+
+
+async def test_a_handler_may_stop_its_client_and_it_can_start_again(connect: Connect) -> None:
+    client = await connect("one")
+    got: list[MqttMessage] = []
+
+    async def stop_once(message: MqttMessage) -> None:
+        got.append(message)
+        if len(got) == 1:
+            await client.stop()
+
+    client.subscribe("a", stop_once)
+    await client.start()
+    assert await client.wait_connected(10)
+    await client.publish("a", "1", qos=0)
+    await eventually(lambda: len(got) == 1 and not client.connected)
+    await client.start()
+    assert await client.wait_connected(10)
+    await client.publish("a", "2")
+    await eventually(lambda: got[-1].payload == b"2")

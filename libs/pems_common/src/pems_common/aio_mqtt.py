@@ -116,12 +116,14 @@ class AioMqtt:
         return self.connected
 
     async def stop(self) -> None:
-        """Disconnect cleanly (the will is not published)."""
+        """Disconnect cleanly (the will is not published); `start` connects again. A handler may call it."""
         tasks = [task for task in (self._task, *self._side_tasks) if task is not None]
         self._task = None
+        self._up.clear()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        own = asyncio.current_task()
+        await asyncio.gather(*(task for task in tasks if task is not own), return_exceptions=True)
 
     async def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 1) -> None:
         """Publish, and wait at most 5 s for the broker's confirmation.
@@ -196,8 +198,9 @@ class AioMqtt:
                 async for message in client.messages:
                     await self._dispatch(message)
             finally:
-                self._client = None
-                self._up.clear()
+                if self._client is client:
+                    self._client = None
+                    self._up.clear()
 
     async def _call_back(self) -> None:
         for callback in list(self._on_connect):
