@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from tests.unit.optimizer.optimizer_cases import START, small_home, small_problem, winter_case
 
 from pems_common.messages import EvReading, OverrideEntry, Prices, Series, Status
 from pems_optimizer.domain.assemble import InputProblem, Known, assemble
 from pems_optimizer.domain.thermal_response import simulate_rooms
-from tests.unit.optimizer.optimizer_cases import START, small_home, small_problem, winter_case
 
 
 @pytest.fixture(scope="module")
@@ -124,22 +124,18 @@ def test_a_car_that_does_not_tell_its_soc_gets_a_days_worth(home, known):
 
 
 @pytest.mark.parametrize(
-    ("start", "local_hours"),
+    ("start", "slots_to_morning"),
     [
-        (datetime(2025, 3, 29, 18, tzinfo=UTC), {2}),  # the night without an hour
-        (datetime(2025, 10, 25, 18, tzinfo=UTC), set()),
+        (datetime(2025, 3, 29, 18, tzinfo=UTC), 40),  # 19:00 to 06:00 in a night of one hour less
+        (datetime(2025, 10, 25, 18, tzinfo=UTC), 44),  # 20:00 to 06:00 in a night of one hour more
+        (datetime(2025, 1, 14, 18, tzinfo=UTC), 44),
     ],
 )
-def test_bands_follow_local_time_over_a_clock_change(home, start, local_hours):
+def test_bands_follow_local_time_over_a_clock_change(home, start, slots_to_morning):
     problem = small_problem(home, start=start)
-    zone = home.site.zone
-    local = [(start + t * timedelta(minutes=15)).astimezone(zone) for t in range(problem.slots)]
-    jump = [t for t in range(1, problem.slots) if problem.rooms.band_low_c[t, 0] > problem.rooms.band_low_c[t - 1, 0]]
-    assert [local[t].strftime("%H:%M") for t in jump] == ["06:00", "06:00"]
-    spacing = jump[1] - jump[0]
-    assert spacing == 96
-    assert jump[0] == (44 if start.month == 3 else 44 + 0) - (0 if start.month == 3 else 0) or jump[0] in {40, 44, 48}
-    assert all(t.hour not in local_hours for t in local[:40])
+    low = problem.rooms.band_low_c[:, 0]
+    warmer = np.flatnonzero(np.diff(low) > 0) + 1
+    assert warmer.tolist() == [slots_to_morning, slots_to_morning + 96]
 
 
 def test_a_person_who_heats_a_room_is_planned_with(home, known):

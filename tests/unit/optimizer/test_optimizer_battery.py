@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.unit.optimizer.optimizer_cases import small_problem
 
 from pems_optimizer.domain.battery_dp import HouseFlow, flow_without_battery, follow_intents, plan_battery
 from pems_optimizer.domain.problem import PlanningProblem
-from tests.unit.optimizer.optimizer_cases import small_problem
 
 
 @pytest.fixture(scope="module")

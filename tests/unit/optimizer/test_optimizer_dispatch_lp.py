@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.unit.optimizer.optimizer_cases import small_home, small_problem
 
 from pems_optimizer.domain.dispatch_lp import DispatchLp, price_to_run
-from tests.unit.optimizer.optimizer_cases import small_home, small_problem
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.unit.optimizer.optimizer_cases import START, small_home, winter_case
 
 from pems_common.bus.memory import MemoryBus
 from pems_common.clock import FakeClock
@@ -14,7 +15,6 @@ from pems_optimizer.adapters.queues import InlineQueue
 from pems_optimizer.domain.planning import make_rule_plan
 from pems_optimizer.handlers import PlannerHandlers
 from pems_optimizer.requests import PlanRequest, evaluate_plan, solve_request
-from tests.unit.optimizer.optimizer_cases import START, small_home, winter_case
 
 HOME = small_home("pokoj_1", "zachod", ev=None)
 SITE = HOME.site.id

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from tests.unit.optimizer.optimizer_cases import START, first_house, small_home, winter_case
 
 from pems_common.messages import Plan, PlanInputs
 from pems_optimizer.domain.assemble import assemble
 from pems_optimizer.domain.planning import Ask, make_plan, make_rule_plan
 from pems_optimizer.domain.risk import plan_risk
-from tests.unit.optimizer.optimizer_cases import START, first_house, small_home, winter_case
 
 INPUTS = PlanInputs(forecast_id="f", prices_id="p", telemetry_id="t")
 

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.unit.optimizer.optimizer_cases import START, first_house, small_home, small_problem, winter_case
+from tests.unit.optimizer.test_optimizer_battery import assert_physical
+from tests.unit.optimizer.test_optimizer_relay_dp import keeps_minimum_times
 
 from pems_optimizer.domain.assemble import assemble
 from pems_optimizer.domain.problem import PlanningProblem
@@ -11,9 +14,6 @@ from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.scoring import Verified, controlled_load_w
 from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
 from pems_optimizer.domain.thermal_response import room_device, simulate_rooms
-from tests.unit.optimizer.optimizer_cases import START, first_house, small_home, small_problem, winter_case
-from tests.unit.optimizer.test_optimizer_battery import assert_physical
-from tests.unit.optimizer.test_optimizer_relay_dp import keeps_minimum_times
 
 
 def no_clock() -> float:

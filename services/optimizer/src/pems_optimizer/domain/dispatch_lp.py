@@ -201,7 +201,7 @@ class DispatchLp:
         )
 
 
-def price_to_run(problem: PlanningProblem, dispatch: Dispatch, power_w: float, *, peak_share: float = 0.15) -> Floats:
+def price_to_run(problem: PlanningProblem, dispatch: Dispatch, power_w: float, *, peak_share: float = 0.05) -> Floats:
     """Return what running a device of `power_w` costs in each slot [CZK] (T,), given the dispatch without it.
 
     The dual holds for the first W only. Beyond the slot's surplus or the battery's headroom the next price is

@@ -113,7 +113,12 @@ def make_plan(
     build_s = elapsed_s()
     running = _running(home, known, ask.now)
     head = replace(_head(home, ask, inputs, "" if running is None else running.plan_id), build_s=build_s)
-    outcome = solve(problem, SolverOptions(limit_s=ask.limit_s, sweeps=sweeps), elapsed_s)
+    outcome = solve(
+        problem,
+        SolverOptions(limit_s=ask.limit_s, sweeps=sweeps),
+        elapsed_s,
+        move_on=lambda rules: None if running is None else moved_on(problem, RunningPlan(running), rules),
+    )
     if isinstance(outcome, NoPlan):
         return _as_rules(problem, outcome.rules, head, outcome.why, elapsed_s() - build_s)
     chosen, diff = _weigh(problem, outcome, running, home.optimization.keep_gain_czk)

@@ -146,19 +146,28 @@ class _House:
         wall = float(heat.sum()) * problem.kwh * problem.weights.overload_czk_kwh
         return dispatch.money + wall + heat_money(problem, duty > 0.5, path).total
 
-    def first_round(self) -> bool:
-        """Let every device decide once, in order of power; False when time ran out."""
+    def first_round(self, fallback: Decision) -> bool:
+        """Let every device decide once, in order of power.
+
+        When time runs out the devices left over do what `fallback` says, and False is returned.
+        """
+        complete = True
         for room in self.order:
             on = None if self.out_of_time() else self.room_bid(room)
-            if on is None:
-                return False
-            self.duty[:, room] = on
-        on = self.water_bid()
-        if on is None:
-            return False
-        self.water_duty = on.astype(np.float64)
+            complete = complete and on is not None
+            self.duty[:, room] = fallback.relay_on[:, room] if on is None else on
+        on = None if self.out_of_time() else self.water_bid()
+        complete = complete and on is not None
+        self.water_duty = (fallback.water_on if on is None else on).astype(np.float64)
         self.path = simulate_rooms(self.problem.rooms, self.duty)
-        return True
+        return complete
+
+    def begin_from(self, decision: Decision) -> None:
+        """Take an earlier decision as the first iterate; only the water heater decides anew."""
+        self.duty = decision.relay_on.astype(np.float64)
+        self.path = simulate_rooms(self.problem.rooms, self.duty)
+        on = None if self.out_of_time() else self.water_bid()
+        self.water_duty = (decision.water_on if on is None else on).astype(np.float64)
 
     def sweep(self) -> bool:
         """Let every room change its mind where the house gains; False when time ran out or nothing changed."""
@@ -255,22 +264,36 @@ def _finish(house: _House, ev_w: Floats, dispatch: Dispatch | None) -> Verified:
     return verify(house.problem, decision, dispatch_battery(house.problem, load, ev_w, peak))
 
 
-def solve(problem: PlanningProblem, options: SolverOptions, elapsed_s: Callable[[], float]) -> Solved | NoPlan:
+def solve(
+    problem: PlanningProblem,
+    options: SolverOptions,
+    elapsed_s: Callable[[], float],
+    *,
+    move_on: Callable[[Decision], Decision | None] = lambda _: None,
+) -> Solved | NoPlan:
     """Find a plan.
 
     Args:
         problem: The problem.
         options: How hard to try.
         elapsed_s: Wall seconds since the work began.
+        move_on: Gives the running plan's decision on this grid, its tail filled from the decision it gets; None
+            where there is none. It saves the first round.
 
     Returns:
         `Solved`, or `NoPlan` with the rule plan where there was no time or nothing better.
     """
     rules = rule_plan(problem)
     house = _House(problem, options, elapsed_s)
-    if house.out_of_time() or not house.first_round():
-        return NoPlan(rules, "the time limit was reached before every device had a schedule")
-    done, complete = 0, True
+    if house.out_of_time():
+        return NoPlan(rules, "the time limit was reached before any device had a schedule")
+    running = move_on(rules.decision)
+    complete = True
+    if running is None:
+        complete = house.first_round(rules.decision)
+    else:
+        house.begin_from(running)
+    done = 0
     ev_w = _round_ev(house)
     for _ in range(options.sweeps):
         if house.out_of_time():
