@@ -13,6 +13,7 @@ from pems_common.home import Home
 from pems_common.messages import Envelope, Plan, Status, Thermal, read_body
 from pems_common.mqtt import MemoryBroker
 from pems_common.service import Service
+from pems_common.timegrid import slot_start
 from pems_common.world import World
 from pems_controller.adapters.store import ControllerStore
 from pems_controller.handlers import ControllerHandlers
@@ -41,14 +42,14 @@ class RunAccount:
         mode_ticks: Ticks per device and mode.
         plans: (house time, plan) of every plan published, without those of the rules.
         rule_plans: Number of plans marked as fallback.
-        kept_alerts: Alert codes raised, with their number.
+        rooms_c: True air temperature of each room at each slot boundary.
         truth: The house's own account at the end.
     """
 
     mode_ticks: dict[str, Counter[str]] = field(default_factory=dict)
     plans: list[tuple[datetime, Plan]] = field(default_factory=list)
     rule_plans: int = 0
-    kept_alerts: Counter[str] = field(default_factory=Counter)
+    rooms_c: dict[datetime, dict[str, float]] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
 
     def share(self, mode: str, prefix: str = "") -> float:
@@ -164,6 +165,8 @@ class HouseRun:
 
     async def _note(self, now: datetime) -> None:
         site = self.home.site.id
+        if now == slot_start(now):
+            self.account.rooms_c[now] = dict(self.house.truth()["temperature_c"])
         status = await self.bus.latest("status", site)
         if status is not None:
             for name, device in read_body(status, Status).devices.items():
