@@ -91,6 +91,19 @@ async def test_foreign_sites_and_damaged_messages_change_nothing(
     assert handlers.state.alerts == ()
 
 
+async def test_what_came_while_the_bus_could_not_be_read_is_shown_and_asked_for_again(
+    home: Home, house: SampleHouse, clock: FakeClock, bus: MemoryBus, documents: Memory
+) -> None:
+    poke = wrap(house.prices(), site="home", clock=clock, source="test@1")
+    handlers = MonitorHandlers(home, clock, bus, documents)
+    await handlers.on_state(poke)  # its key is not there (any more)
+    assert handlers.state.prices is not None
+    await bus.publish(wrap(house.weather(), site="home", clock=clock, source="test@1"))  # no poke came
+    assert not handlers.state.weather
+    await handlers.tick()
+    assert handlers.state.weather
+
+
 async def test_alerts_and_sums_survive_a_restart(
     home: Home, house: SampleHouse, clock: FakeClock, bus: MemoryBus, documents: Memory
 ) -> None:

@@ -113,9 +113,12 @@ def test_plan_reasons_survive_missing_and_unknown_parts() -> None:
 def test_known_alerts_are_translated_and_others_kept() -> None:
     known = Alert(code="prices_stale", severity="warning", text="stale", remedy="do", raised_at=AT)
     other = known.model_copy(update={"code": "new"})
-    assert (alert_text(known, "en"), alert_remedy(known, "en")) == ("stale", "do")
+    assert (alert_text(known, "en"), alert_remedy(known, "en")) == ("Stale", "do")
     assert alert_text(known, "cs") != "stale"
-    assert (alert_text(other, "cs"), alert_remedy(other, "cs")) == ("stale", "do")
+    assert (alert_text(other, "cs"), alert_remedy(other, "cs")) == ("Stale", "do")
+    silent = known.model_copy(update={"code": "state_unknown", "text": "no fresh state of room:obyvak, battery"})
+    assert alert_text(silent, "en") == "No fresh state of living room, battery"
+    assert "Obývák" in alert_text(silent, "cs")
 
 
 def test_every_device_has_choices_within_its_limits(home: Home) -> None:

@@ -95,6 +95,18 @@ def test_fallback_plan_is_marked(state: HouseState, house: SampleHouse) -> None:
     assert headline(fallback, NOW, status_silent_after=timedelta(minutes=5)).fallback
 
 
+def test_one_device_on_rules_is_not_the_whole_house(state: HouseState, house: SampleHouse) -> None:
+    status = house.status()
+    car = status.devices["ev"].model_copy(update={"mode": "rule_based", "why": "no_plan"})
+    mixed = status.model_copy(update={"house_mode": "rule_based", "devices": {**status.devices, "ev": car}})
+    line = headline(replace(state, status=mixed), NOW, status_silent_after=timedelta(minutes=5))
+    assert line.mostly_planned
+    assert (line.by_plan, line.by_rules) == (len(status.devices) - 1, 1)
+    rules = house.status(mode="rule_based", why="no_plan")
+    alone = headline(replace(state, status=rules), NOW, status_silent_after=timedelta(minutes=5))
+    assert not alone.mostly_planned
+
+
 def test_silent_controller_is_seen(state: HouseState) -> None:
     line = headline(state, NOW + timedelta(minutes=6), status_silent_after=timedelta(minutes=5))
     assert line.silent

@@ -1,6 +1,7 @@
 """What the monitor does with messages: it keeps the latest of each type and turns them into what the page shows."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -94,13 +95,15 @@ class MonitorHandlers:
         self._alerts_changed(save=False)
 
     async def on_state(self, poke: Envelope) -> None:
-        """Load the latest of the poked type and subject."""
-        try:
-            envelope = await self._bus.latest(poke.type, poke.site, poke.subject)
-        except PemsError:
-            return  # the bus is away; it pokes again when it is back
-        if envelope is None or poke.site != self.home.site.id:
+        """Load the latest of the poked type and subject; the poke itself where the key cannot be read now."""
+        if poke.site != self.home.site.id:
             return
+        envelope: Envelope | None = None
+        with suppress(PemsError):
+            envelope = await self._bus.latest(poke.type, poke.site, poke.subject)
+        self._show(poke if envelope is None or envelope.seq < poke.seq else envelope)
+
+    def _show(self, envelope: Envelope) -> None:
         try:
             self._take(envelope)
         except PermanentError:
@@ -108,7 +111,8 @@ class MonitorHandlers:
         self._version += 1
 
     async def tick(self) -> None:
-        """Refresh the measured past and save the day's sums."""
+        """Refresh the measured past, save the day's sums, and ask again for what never came."""
+        await self._fetch_missing()
         self._refresh_past()
         self._documents.keep("day", self._ledger.to_json())
 
@@ -191,6 +195,20 @@ class MonitorHandlers:
         return self._plan_view[0][0], self._plan_view[1]
 
     # --- inside
+
+    async def _fetch_missing(self) -> None:
+        """Read the keys of types of which nothing is known: their only poke may have come in a bad moment."""
+        state = self._state
+        known: dict[str, object] = {
+            "telemetry": state.telemetry,
+            "prices": state.prices,
+            "weather": state.weather or None,
+        }
+        known |= {"forecast": state.forecast, "plan": state.plan, "status": state.status}
+        for name in (name for name, value in known.items() if value is None):
+            with suppress(PemsError):
+                for envelope in (await self._bus.latest_all(name, self.home.site.id)).values():
+                    self._show(envelope)
 
     def _sources_of_plan(self) -> tuple[int, ...]:
         state = self._state

@@ -1,7 +1,10 @@
 """Alerts in the language of the page: known codes have Czech texts; others keep the words they came with."""
 
+import re
+
 from pems_common.messages import Alert
 from pems_monitor.domain.formats import Language
+from pems_monitor.domain.room_names import room_title
 
 __all__ = ["alert_remedy", "alert_text"]
 
@@ -22,10 +25,19 @@ _CZECH: dict[str, tuple[str, str]] = {
 }
 
 
+_ROOM = re.compile(r"\broom:([a-z][a-z0-9_]*)")
+_MOST_NAMED = 4
+
+
 def alert_text(alert: Alert, lang: Language) -> str:
-    """What is wrong."""
+    """What is wrong; names of rooms as people say them."""
     known = _CZECH.get(alert.code)
-    return known[0] if lang == "cs" and known else alert.text
+    if lang == "cs" and known:
+        rooms = [room_title(name, lang) for name in _ROOM.findall(alert.text)]
+        more = ", …" if len(rooms) > _MOST_NAMED else ""
+        return f"{known[0]} ({', '.join(rooms[:_MOST_NAMED])}{more})" if rooms else known[0]
+    text = _ROOM.sub(lambda found: room_title(found[1], lang).lower(), alert.text)
+    return text[:1].upper() + text[1:]
 
 
 def alert_remedy(alert: Alert, lang: Language) -> str:

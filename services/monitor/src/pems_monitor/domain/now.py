@@ -74,19 +74,28 @@ class Headline:
     """The one line that tells whether all is well.
 
     Attributes:
-        mode: The house's mode, None before the controller reported.
+        mode: The house's mode (the worst of its devices), None before the controller reported.
+        by_plan: Live devices that follow the plan.
+        by_rules: Live devices that follow simple rules.
         silent: The controller has not reported for a while.
         plan: How old the plan is, in words of trust.
         plan_age: Since `issued_at`; None without a plan.
     """
 
     mode: Mode | None
+    by_plan: int
+    by_rules: int
     silent: bool
     armed: bool
     shadow: bool
     plan: PlanAge
     plan_age: timedelta | None
     fallback: bool
+
+    @property
+    def mostly_planned(self) -> bool:
+        """The house counts as on its rules, though most of its devices follow the plan."""
+        return self.mode == "rule_based" and self.by_plan > self.by_rules
 
 
 def heating_power_w(telemetry: Telemetry, home: Home) -> float | None:
@@ -147,9 +156,12 @@ def headline(state: HouseState, now: datetime, *, status_silent_after: timedelta
     """Summary of mode, plan and arming."""
     trust, age = plan_age(state, now)
     status = state.status
+    modes = Counter(device.mode for device in status.devices.values()) if status else Counter[Mode]()
     silent = status is None or state.status_at is None or now - state.status_at > status_silent_after
     return Headline(
         mode=status.house_mode if status else None,
+        by_plan=modes["mpc"],
+        by_rules=modes["rule_based"],
         silent=silent,
         armed=bool(status and status.armed),
         shadow=bool(status and status.shadow),

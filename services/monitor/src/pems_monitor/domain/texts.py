@@ -25,6 +25,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.close": ("Close", "Zavřít"),
     # --- modes
     "mode.mpc": ("Following the plan", "Podle plánu"),
+    "mode.mixed": ("Mostly following the plan", "Převážně podle plánu"),
+    "mode.explain.mixed": (
+        "{plan} devices follow the plan, {rules} simple rules; why is told below.",
+        "Podle plánu: {plan}, podle jednoduchých pravidel: {rules}; proč, je níže.",
+    ),
     "mode.rule_based": ("Simple rules", "Jednoduchá pravidla"),
     "mode.manual": ("Set by hand", "Ručně"),
     "mode.safety": ("Safety", "Bezpečnostní režim"),
@@ -152,7 +157,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The first plan comes a few seconds after prices and forecast are known.",
         "První plán přijde pár sekund poté, co jsou známé ceny a předpověď.",
     ),
-    "plan.violations": ("{count} soft limits exceeded", "překročených měkkých mezí: {count}"),
+    "plan.violations": (
+        "The plan cannot keep every wish: {count} small deviations.",
+        "Plán nesplní všechna přání: drobných odchylek {count}.",
+    ),
     "plan.profile.economic": ("economic", "úsporný"),
     "plan.profile.balanced": ("balanced", "vyvážený"),
     "plan.profile.comfort": ("comfort", "pohodlný"),

@@ -26,6 +26,7 @@ __all__ = ["FiguresPanel", "FlowPanel", "StatePanel"]
 
 _ICONS = {
     "mpc": "auto_awesome",
+    "mixed": "auto_awesome",
     "rule_based": "rule",
     "manual": "back_hand",
     "safety": "health_and_safety",
@@ -134,17 +135,20 @@ class StatePanel:
         self._source.text = f"{ctx.tr('now.source')}: {', '.join(labels)}"
 
     def _show_mode(self, found: Headline) -> None:
-        name = "none" if found.mode is None else ("silent" if found.silent else found.mode)
-        swap_classes(self._mode, "m-", name)
+        name: str = "none" if found.mode is None else ("silent" if found.silent else found.mode)
+        if found.mostly_planned and not found.silent:
+            name = "mixed"
+        swap_classes(self._mode, "m-", "mpc" if name == "mixed" else name)
         self._icon.name = _ICONS[name]
         self._title.text = self._ctx.tr(f"mode.{name}")
-        self._explain.text = self._ctx.tr(f"mode.explain.{name}")
+        counts = {"plan": found.by_plan, "rules": found.by_rules} if name == "mixed" else {}
+        self._explain.text = self._ctx.tr(f"mode.explain.{name}", **counts)
         show(self._armed, found.mode is not None and not found.armed)
         show(self._shadow, found.shadow)
 
     def _show_reasons(self, found: Headline, now: datetime) -> None:
         """Why the plan does what it does now, while it is followed."""
-        followed = found.mode in {"mpc", "manual"} and not found.silent
+        followed = found.by_plan > 0 and not found.silent
         texts = reasons_now(self._ctx.parts.handlers.state.plan, now, self._ctx.lang) if followed else []
         if texts == self._because_shown:
             return

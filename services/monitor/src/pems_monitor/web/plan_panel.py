@@ -162,6 +162,8 @@ class PlanPanel:
         elif summary is not None and summary.violations:
             note = ctx.tr("plan.violations", count=summary.violations)
         self._note.text = note
+        calm = summary is not None and trust != "expired" and not summary.fallback
+        self._note.classes(remove="warn") if calm else self._note.classes(add="warn")
         show(self._note, bool(note))
 
 
