@@ -60,6 +60,7 @@ def toy_session(tmp_path: Path) -> Iterator[Callable[..., Session]]:
     yield open_one
     for one in opened:
         one.supervisor.kill_all()
+        one.stack.chooser.close()
 
 
 def _demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[int, dict[str, Any], str]:

@@ -93,7 +93,11 @@ class Drill:
     not_ours: frozenset[str] = frozenset()
 
 
-_TWO_HOURS = {"safe_house_s": _PLAN_TRUST_HOUSE_S + 2 * _CONTROLLER_TICK_HOUSE_S, "away_s": 0.0, "back_s": 60.0}
+_TWO_HOURS: Mapping[str, Any] = {
+    "safe_house_s": _PLAN_TRUST_HOUSE_S + 2 * _CONTROLLER_TICK_HOUSE_S,
+    "away_s": 0.0,
+    "back_s": 60.0,
+}
 
 DRILLS: Mapping[str, Drill] = {
     "optimizer": Drill("optimizer", _no_device_by_plan, "rules take over when the plan is 2 h old", **_TWO_HOURS),

@@ -93,6 +93,7 @@ class Session:
             self.memory.sample(self.supervisor.pids())
         self.supervisor.stop()
         self.observer.close()
+        self.stack.chooser.close()
         self.run.close()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

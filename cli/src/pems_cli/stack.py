@@ -68,7 +68,7 @@ class Stack:
         ports: Port of each service that runs, and of `flower`.
         redis: The embedded Redis, None when an outside one is used.
         broker: The embedded broker, None when an outside one is used.
-        moved: Server name -> (usual port, port taken), where the usual one was busy.
+        chooser: Holds the claims on the ports; it knows which servers had to move.
         api_key: The services' internal key.
         flower_password: For user `pems`.
     """
@@ -78,9 +78,14 @@ class Stack:
     ports: Mapping[str, int]
     redis: RedisServer | None
     broker: MqttBroker | None
-    moved: Mapping[str, tuple[int, int]]
+    chooser: PortChooser
     api_key: str
     flower_password: str
+
+    @property
+    def moved(self) -> Mapping[str, tuple[int, int]]:
+        """Server name -> (usual port, port taken), where the usual one was busy."""
+        return self.chooser.moved
 
     def url(self, service: str) -> str:
         """Base address of a service."""
@@ -189,4 +194,4 @@ def build_stack(run: Run, options: StackOptions) -> Stack:
             parts.append(Part(name, command, _http_answers(f"http://127.0.0.1:{ports[name]}/health/ready"), stage))
     if "optimizer" in options.services:
         parts += _optimizer_helpers(run, ports["flower"], flower_password)
-    return Stack(tuple(parts), env, ports, redis, broker, chooser.moved, api_key, flower_password)
+    return Stack(tuple(parts), env, ports, redis, broker, chooser, api_key, flower_password)

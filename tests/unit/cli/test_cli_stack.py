@@ -1,14 +1,32 @@
 """The stack gives every process the agreed environment, and a moved port to everyone who needs it."""
 
 import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from pems_cli import stack as stack_module
+from pems_cli.ports import PortChooser
 from pems_cli.run import Run, open_run
 from pems_cli.stack import SERVICES, StackOptions, build_stack
 from pems_cli.supervisor import Stage
+
+
+@pytest.fixture(autouse=True)
+def _ports_given_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    choosers: list[PortChooser] = []
+
+    class Remembered(PortChooser):
+        def __init__(self) -> None:
+            super().__init__()
+            choosers.append(self)
+
+    monkeypatch.setattr(stack_module, "PortChooser", Remembered)
+    yield
+    for chooser in choosers:
+        chooser.close()
 
 
 @pytest.fixture
