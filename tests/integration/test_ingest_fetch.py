@@ -12,12 +12,9 @@ import httpx
 import pytest
 
 from pems_common.clock import SystemClock
-from pems_common.errors import PemsError
 from pems_common.home import load_home
 from pems_common.timegrid import local_day_slots
-from pems_common.world import open_world, write_world_file
 from pems_ingest.feeds import live_feeds
-from pems_ingest.prefetch import main, prefetch
 from pems_ingest.settings import IngestSettings
 from pems_ingest.sources.cnb import Cnb
 from pems_ingest.sources.day_prices import MARKET_ZONE
@@ -323,41 +320,3 @@ async def test_live_feeds_fall_from_source_to_source_and_back(server):
         assert got.source == "energy_charts"
         assert feeds.weather.message() is not None
         assert feeds.weather.health[0].failures == 0
-
-
-async def test_prefetch_writes_a_world_that_opens(server, tmp_path):
-    first = TODAY - timedelta(days=7)
-    server.routes = {
-        b"/ote": answer(soap(days=8, first=first)),
-        b"/cnb": CNB,
-        b"/meteo": answer(open_meteo(hours=24 * 11, start=first), kind="application/json"),
-    }
-    content = await prefetch(CLOCK, urls_of(server), latitude=49.5, longitude=17.4, seconds=5)
-    path = tmp_path / "world.json"
-    write_world_file(path, content)
-    world = open_world(path, latitude=49.5, longitude=17.4)
-    assert world.label.startswith("live")
-    assert world.spot_eur_mwh(CLOCK.now() - timedelta(days=2)) is not None
-    assert world.eur_czk(CLOCK.now()) == 24.3
-    assert world.weather(CLOCK.now()).temperature_c == 5
-
-
-async def test_prefetch_gives_up_in_time(server):
-    async def silent(writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(3)
-
-    server.scripts = [silent]
-    began = CLOCK.monotonic()
-    with pytest.raises(PemsError):
-        await prefetch(CLOCK, urls_of(server), latitude=49.5, longitude=17.4, seconds=0.6)
-    assert CLOCK.monotonic() - began < 2.5
-
-
-def test_prefetch_without_internet_says_so(tmp_path, monkeypatch, capsys):
-    for name in ("OTE_URL", "OTE_CHART_URL", "ENERGY_CHARTS_URL", "CNB_URL", "OPEN_METEO_URL"):
-        monkeypatch.setenv(f"PEMS_{name}", "http://127.0.0.1:1/")
-    out = tmp_path / "w.json"
-    code = main(["--out", str(out), "--latitude", "49.5", "--longitude", "17.4", "--seconds", "3"])
-    assert code == 1
-    assert "no live data" in capsys.readouterr().err
-    assert not out.exists()
