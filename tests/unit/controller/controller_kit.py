@@ -183,6 +183,7 @@ class Rig:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     armed_env: bool = True
     instance: str = "one"
+    background: bool = False
     clock: FakeClock = field(init=False)
     bus: MemoryBus = field(init=False)
     inverter: ScriptedInverter = field(init=False)
@@ -206,6 +207,7 @@ class Rig:
             self.store,
             armed_env=self.armed_env,
             instance=instance or self.instance,
+            background=self.background,
         )
         return self.controller
 
