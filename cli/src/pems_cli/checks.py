@@ -19,7 +19,8 @@ COVERAGE_PCT = 85.0
 
 _SOURCES = ("libs", "services", "lab", "cli", "benchmarks", "tests")
 _QUICK = ("tests/unit", "tests/property", "tests/contract")
-_LONG = ("tests/integration", "tests/e2e", "tests/browser")
+_LONG = ("tests/integration", "tests/browser")
+_LOCKSTEP = ("tests/e2e",)
 _PYTEST_FOUND_NOTHING = 5
 
 
@@ -104,6 +105,9 @@ def run_tests(console: Console, arguments: Sequence[str], *, fast: bool, least_p
     codes = [_pytest([*measured, "-n", "2", *quick])]
     if long:
         codes.append(_pytest([*measured, "-m", "not compose", *long]))
+    # Whole days in lockstep: nothing in them waits for wall time, and measuring coverage would double theirs.
+    if lockstep := _existing(_LOCKSTEP):
+        codes.append(_pytest(["-q", "-n", "2", "--dist", "worksteal", *lockstep]))
     report = [_tool("coverage"), "report", f"--fail-under={least_pct:g}", "--skip-covered"]
     environment = {**os.environ, "COLUMNS": "110"}
     codes.append(subprocess.run(report, cwd=ROOT, check=False, env=environment).returncode)
