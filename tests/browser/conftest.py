@@ -85,9 +85,12 @@ def start_page(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         site.process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless Chromium by playwright; skipped where either is absent."""
+    """A headless Chromium by playwright; skipped where either is absent.
+
+    Not longer than a module: while playwright's own event loop runs, no asynchronous test could.
+    """
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: apt-get install chromium, or set CHROMIUM")
     sync_api = pytest.importorskip("playwright.sync_api")
