@@ -34,6 +34,7 @@ def _cut(problem: PlanningProblem, slots: int) -> PlanningProblem:
 def _oracle(p: PlanningProblem, relay_on: np.ndarray | None = None) -> float:
     """The whole problem as one MILP: coupled rooms, relays, battery intents as in the inverter."""
     r, w, b, n = p.rooms, p.weights, p.battery, p.slots
+    assert b is not None
     m = pulp.LpProblem("oracle", pulp.LpMinimize)
     count = r.count
 

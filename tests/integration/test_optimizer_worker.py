@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from benchmarks.optimizer import winter_case
 
-from pems_cli.embedded import RedisServer
 from pems_common.bus.redis_streams import RedisBus
 from pems_common.clock import SystemClock
 from pems_common.home import Home, load_home
@@ -73,9 +72,7 @@ def home(tmp_path) -> tuple[Path, Home]:
 
 
 @pytest.mark.slow
-async def test_plans_come_from_a_worker_and_its_death_is_noticed(
-    own_redis_server: RedisServer, home, tmp_path, monkeypatch
-):
+async def test_plans_come_from_a_worker_and_its_death_is_noticed(own_redis_server, home, tmp_path, monkeypatch):
     monkeypatch.setattr(handlers, "DEADLINE_EXTRA_S", 2.0)
     monkeypatch.setattr(handlers, "RETRY_S", 3.0)
     path, site = home

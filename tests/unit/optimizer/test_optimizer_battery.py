@@ -23,6 +23,7 @@ def plan(problem: PlanningProblem, load=None, ev=None, peak_w=1e9) -> HouseFlow:
 
 def assert_physical(problem: PlanningProblem, flow: HouseFlow, load: np.ndarray) -> None:
     battery = problem.battery
+    assert battery is not None
     assert np.allclose(flow.pv_used_w + flow.grid_w + flow.battery_w, load, atol=1e-6)
     low, high = min(battery.min_wh, battery.energy_wh), max(battery.max_wh, battery.energy_wh)
     assert flow.soc_wh.min() >= low - 1e-6

@@ -150,7 +150,7 @@ def test_what_cannot_be_kept_is_named(home, known):
 
 def test_the_whole_house_has_no_violation_on_an_ordinary_day():
     home = first_house()
-    body = plan_at(home, winter_case(home, 0))
+    body = make_plan(home, winter_case(home, 0), INPUTS, ask(), elapsed_s=lambda: 0.0, sweeps=1)
     assert not [v for v in body.violations if v.rule.startswith("import") or v.rule.startswith("heating")]
     assert max((v.amount for v in body.violations if v.rule.startswith("comfort_below")), default=0.0) < 0.3
     assert 0.5 < body.self_consumption_rate <= 1.0

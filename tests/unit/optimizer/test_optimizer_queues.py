@@ -29,7 +29,8 @@ def test_tasks_are_safe_to_lose_and_hold_no_code():
     assert not conf.task_acks_late
     assert not conf.result_backend
     assert conf.worker_prefetch_multiplier == 1
-    assert {q.name for q in conf.task_queues} == {"plan", "bulk"}
+    queues = {(q.name, q.exchange.name, q.routing_key) for q in conf.task_queues}
+    assert queues == {("plan", "plan", "plan"), ("bulk", "bulk", "bulk")}, "a task goes to one of them only"
 
 
 def test_the_worker_knows_exactly_the_tasks_that_do_something():

@@ -49,11 +49,11 @@ def cost_of(on: np.ndarray, d: RelayDevice, price: np.ndarray, start_czk: float)
     for t, u in enumerate(on.tolist()):
         z = d.decay * z + d.push * u
         air = d.free_c[t] + z.sum()
-        total += d.below * max(0, d.low_c[t] - air) + d.above * max(0, air - d.high_c[t])
+        total += d.below * max(0.0, float(d.low_c[t] - air)) + d.above * max(0.0, float(air - d.high_c[t]))
         total += price[t] * u + (start_czk if u and not state else 0.0)
         state = u
-    gap = d.free_end_c + d.end_gain @ z - d.end_reference_c
-    return total - d.end_value * min(gap, 0) - d.end_bonus * min(max(gap, 0), 1)
+    gap = float(d.free_end_c + d.end_gain @ z - d.end_reference_c)
+    return total - d.end_value * min(gap, 0.0) - d.end_bonus * min(max(gap, 0.0), 1.0)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -94,7 +94,7 @@ def test_the_same_problem_gives_the_same_plan():
 
 
 def test_sweeps_never_make_it_worse():
-    problem = small_problem(first_house(), seed=5)
+    problem = small_problem(small_home("pokoj_1", "pokoj_2", "loznice", "hosti"), seed=5)
     first = solved(problem, sweeps=0).best.cost.total
     second = solved(problem, sweeps=2).best.cost.total
     assert second <= first + 1.0
@@ -167,5 +167,5 @@ def test_the_rules_keep_minimum_times_and_the_breaker():
 
 def test_very_cold_days_stay_below_the_breaker():
     problem = small_problem(first_house(), seed=2, outdoor_c=-12.0)
-    plan = solved(problem).best
+    plan = solved(problem, sweeps=0).best
     assert plan.flow.grid_w.max() <= first_house().grid.import_max_w

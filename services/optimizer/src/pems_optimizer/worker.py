@@ -26,8 +26,8 @@ __all__ = ["app", "evaluate", "solve"]
 T = TypeVar("T")
 app = make_celery(ServiceSettings())
 
-_EVALUATE_DRAWS = 100
-_EVALUATE_LIMIT_S = 45.0
+_EVALUATE_DRAWS = 30
+_EVALUATE_LIMIT_S = 20.0
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -7,7 +7,7 @@ task came back after the visibility timeout, and one that kills its worker loope
 from urllib.parse import urlsplit, urlunsplit
 
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from pems_common.settings import ServiceSettings
 
@@ -25,6 +25,10 @@ def broker_url(redis_address: str) -> str:
     return urlunsplit(urlsplit(redis_address)._replace(path=f"/{BROKER_DATABASE}"))
 
 
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+
+
 def make_celery(settings: ServiceSettings) -> Celery:
     """Make the app, for workers and for the planner that sends to them."""
     app = Celery("pems", broker=broker_url(settings.redis_address()))
@@ -36,7 +40,9 @@ def make_celery(settings: ServiceSettings) -> Celery:
         task_store_errors_even_if_ignored=False,
         task_acks_late=False,
         task_reject_on_worker_lost=False,
-        task_queues=(Queue("plan"), Queue("bulk")),  # type: ignore[no-untyped-call]
+        # Each with its own exchange and key: left to themselves both would share the default one, and every
+        # task would reach both workers.
+        task_queues=tuple(_queue(name) for name in ("plan", "bulk")),
         task_default_queue="plan",
         task_routes={"pems.bulk.*": {"queue": "bulk"}},
         task_create_missing_queues=False,
@@ -47,6 +53,7 @@ def make_celery(settings: ServiceSettings) -> Celery:
         worker_max_memory_per_child=_CHILD_MEMORY_KB,
         worker_send_task_events=True,  # Flower shows what runs
         worker_enable_remote_control=True,
+        worker_redirect_stdouts=False,  # the child's own log is structured already
         worker_cancel_long_running_tasks_on_connection_loss=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
