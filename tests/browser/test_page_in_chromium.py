@@ -106,7 +106,8 @@ def test_a_day_with_the_page(start_page: Callable[..., Any], visit: Callable[...
     )
     assert drawn > 30
     assert _no_sideways_scrolling(page)
-    tab.picture("page-light")
+    tab.picture("page-light", full=False)
+    tab.picture("page-full")
 
     # hovering shows the values of a slot, with units
     page.locator(".plan-chart").scroll_into_view_if_needed()
@@ -166,7 +167,8 @@ def test_dark_desktop(start_page: Callable[..., Any], visit: Callable[..., Visit
     tab = visit(start_page().url, dark=True)
     page = tab.log_in()
     page.wait_for_selector(".plan-chart canvas")
-    tab.picture("page-dark")
+    page.evaluate("window.scrollTo(0, document.querySelector('#plan').offsetTop - 90)")
+    tab.picture("page-dark", full=False)
     assert _no_sideways_scrolling(page)
 
 

@@ -191,9 +191,9 @@ def room_modes(state: HouseState) -> dict[Mode, int]:
 
 
 def source_labels(state: HouseState) -> tuple[str, ...]:
-    """Where prices and weather come from, as their messages say."""
+    """Where prices and weather come from, as their messages say; `world_` marks those of a scaled run."""
     labels = []
     if state.prices is not None and state.prices.source:
         labels.append(state.prices.source)
     labels.extend(w.provider for w in state.weather.values() if w.provider)
-    return tuple(dict.fromkeys(labels))
+    return tuple(dict.fromkeys(label.removeprefix("world_") for label in labels))

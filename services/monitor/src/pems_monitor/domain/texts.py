@@ -4,7 +4,7 @@ from typing import Any
 
 from pems_monitor.domain.formats import Language
 
-__all__ = ["TEXTS", "t"]
+__all__ = ["TEXTS", "source_title", "t"]
 
 # key: (English, Czech)
 TEXTS: dict[str, tuple[str, str]] = {
@@ -85,6 +85,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "now.devices": ("Devices", "Zařízení"),
     "now.rooms_modes": ("Rooms", "Pokoje"),
     "now.services": ("Who is alive", "Kdo běží"),
+    "source.generated": ("made-up days", "vymyšlené dny"),
+    "source.recorded": ("recorded days", "zaznamenané dny"),
+    "source.open_meteo": ("Open-Meteo", "Open-Meteo"),
+    "source.ote_soap": ("OTE", "OTE"),
+    "source.ote_chart": ("OTE", "OTE"),
+    "source.energy_charts": ("Energy-Charts", "Energy-Charts"),
     "now.source": ("Data", "Data"),
     "now.until": ("until {time}", "do {time}"),
     "now.waiting": ("Waiting for the first readings", "Čekám na první údaje"),
@@ -300,6 +306,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Heslo se vypsalo jednou, při prvním startu PEMS.",
     ),
 }
+
+
+def source_title(name: str, lang: Language) -> str:
+    """A readable name of a data source; its own name where it is unknown."""
+    key = f"source.{name}"
+    return t(key, lang) if key in TEXTS else name
 
 
 def t(key: str, lang: Language, **params: Any) -> str:

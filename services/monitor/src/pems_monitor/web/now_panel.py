@@ -18,6 +18,7 @@ from pems_monitor.domain.now import (
 )
 from pems_monitor.domain.plan_reasons import reasons_now
 from pems_monitor.domain.room_names import device_title
+from pems_monitor.domain.texts import source_title
 from pems_monitor.domain.why import action_text, until_text, why_text
 from pems_monitor.web.context import PageContext, box, show, swap_classes, text
 from pems_monitor.web.flow_diagram import FlowDiagram, flow_props
@@ -131,8 +132,9 @@ class StatePanel:
             self._services = handlers.state.services
             self._build_services()
         labels = source_labels(handlers.state)
+        titles = [source_title(label, ctx.lang) for label in labels]
         show(self._source, bool(labels))
-        self._source.text = f"{ctx.tr('now.source')}: {', '.join(labels)}"
+        self._source.text = f"{ctx.tr('now.source')}: {', '.join(dict.fromkeys(titles))}"
 
     def _show_mode(self, found: Headline) -> None:
         name: str = "none" if found.mode is None else ("silent" if found.silent else found.mode)
