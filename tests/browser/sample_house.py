@@ -354,10 +354,10 @@ class SampleHouse:
         now = self.now
         return [
             Alert(
-                code="sensor_silent",
+                code="state_unknown",
                 severity="warning",
-                text="The temperature sensor of the entry has been silent for 18 min.",
-                remedy="Check its battery; until then the room is heated by the outdoor temperature.",
+                text="no fresh state of room:zadveri",
+                remedy="look after its sensor, the gateway and the broker",
                 device="room:zadveri",
                 raised_at=now - timedelta(minutes=18),
             ),

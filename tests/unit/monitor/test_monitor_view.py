@@ -272,7 +272,11 @@ def test_own_means_come_first_and_history_fills_up(home: Home) -> None:
         )
         means.add(at, reading, home)
     means.add(start, Telemetry(pv_power_w=9e9), home)  # late: ignored
-    history = {"pv_power_w": [7.0, 8.0], "load_power_w": [4_000.0, None], "room.obyvak.relay_on": [0.5, None]}
+    history: dict[str, list[float | None]] = {
+        "pv_power_w": [7.0, 8.0],
+        "load_power_w": [4_000.0, None],
+        "room.obyvak.relay_on": [0.5, None],
+    }
     past = merged_past(means, history, start, start + timedelta(minutes=30), home)
     assert past.series["pv_power_w"] == (7.0, 130.0)
     assert past.series["heating_power_w"] == (1_500.0, 3_000.0)

@@ -8,7 +8,8 @@ from pems_monitor.domain.formats import money, number, percent, power
 from pems_monitor.domain.now import plan_age
 from pems_monitor.domain.plan_view import PlanSummary, plan_summary
 from pems_monitor.web.context import PageContext, box, show, text
-from pems_monitor.web.plan_chart import intent_colors, plan_chart_options
+from pems_monitor.web.palette import intent_colors
+from pems_monitor.web.plan_chart import plan_chart_options
 
 __all__ = ["PlanPanel"]
 
