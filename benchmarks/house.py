@@ -91,12 +91,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--days", type=float, default=7.0)
-    parser.add_argument("--start", default="2026-01-12", help="YYYY-MM-DD, UTC")
+    parser.add_argument("--start", default="2026-01-12", help="YYYY-MM-DD, from noon")
     parser.add_argument("--recorded", action="store_true", help="real prices and a typical year's weather")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    start = datetime.fromisoformat(options.start).replace(tzinfo=UTC)
+    start = datetime.fromisoformat(options.start).replace(hour=11, tzinfo=UTC)  # noon: see tests/e2e
     good = True
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         good &= asyncio.run(_case(start, options.days, seed, options.recorded))

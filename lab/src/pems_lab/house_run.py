@@ -143,7 +143,7 @@ class HouseRun:
         services: list[Service] = [self.house, self.ingest, self.forecaster]
         if planner == "on":
             seen = self.bus if thermal is None else cast(MemoryBus, _SpoiledBus(self.bus, thermal))
-            self.planner = PlannerHandlers(home, self.clock, seen, InlineQueue(home, self.clock, seen))
+            self.planner = PlannerHandlers(home, self.clock, seen, InlineQueue(home, self.clock, seen), inline=True)
             services.append(self.planner)
         services.append(self.controller)
         self.lockstep = Lockstep(self.clock, self.bus, services)
