@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.unit.optimizer.optimizer_cases import START, first_house, small_home, winter_case
 
-from pems_common.messages import Plan, PlanInputs
+from pems_common.messages import EvReading, Plan, PlanInputs
 from pems_optimizer.domain.assemble import assemble
 from pems_optimizer.domain.planning import Ask, make_plan, make_rule_plan
 from pems_optimizer.domain.risk import plan_risk
@@ -51,6 +51,13 @@ def test_it_survives_json_and_has_every_slot(home, plan):
     assert plan.control_until - plan.issued_at == timedelta(hours=24)
     assert plan.config_hash == home.config_hash()
     assert not plan.fallback_mode
+
+
+@pytest.mark.parametrize("ev", [EvReading(connected=False), EvReading(connected=True, soc_pct=99.0), None])
+def test_without_a_car_to_charge_the_plan_says_zero_and_without_a_charger_nothing(home, known, ev):
+    telemetry = known.telemetry.model_copy(update={"ev": ev})
+    body = make_plan(home, replace(known, telemetry=telemetry), INPUTS, ask(), elapsed_s=lambda: 0.0, sweeps=1)
+    assert body.ev_power_w == (() if ev is None else (0.0,) * body.slots)
 
 
 def test_its_cost_is_the_sum_of_its_parts_and_below_the_baseline(plan):

@@ -279,4 +279,5 @@ def assemble(home: Home, known: Known, *, now: datetime, decide_from: datetime) 
         bands=bands,
         notes=(*notes, *found.notes, *battery_notes, *water_notes),
         step=step,
+        charger_known=home.ev is not None and known.telemetry is not None and known.telemetry.ev is not None,
     )

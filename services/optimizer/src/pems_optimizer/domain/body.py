@@ -142,7 +142,7 @@ def plan_body(problem: PlanningProblem, plan: Verified, head: PlanHead) -> Plan:
         battery=battery,
         pv_limit_w=tuple(limits),
         grid_power_w=tuple(np.round(flow.grid_w, 1).tolist()),
-        ev_power_w=tuple(np.round(plan.decision.ev_w, 1).tolist()) if problem.ev is not None else (),
+        ev_power_w=tuple(np.round(plan.decision.ev_w, 1).tolist()) if problem.ev or problem.charger_known else (),
         water_on=tuple(plan.decision.water_on.tolist()) if problem.water is not None else (),
         cost=PlanCost(**{name: round(value, 4) for name, value in plan.cost.model_dump().items()}),
         scenario_costs=head.scenario_costs,

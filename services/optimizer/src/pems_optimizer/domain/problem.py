@@ -237,6 +237,8 @@ class PlanningProblem:
         outdoor_c: Outdoor temperature (T,).
         cheap: Slots that the rules call cheap (T,).
         heating_season: Whether the rules charge the battery from the grid at all.
+        ev: The car to charge; None where none is plugged in or it has enough.
+        charger_known: Whether there is a charger that reports; without a car to charge its plan is 0 W.
         notes: What is worse than usual in these inputs.
     """
 
@@ -259,6 +261,7 @@ class PlanningProblem:
     bands: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     step: timedelta = timedelta(minutes=15)
+    charger_known: bool = False
 
     @property
     def dt_h(self) -> float:

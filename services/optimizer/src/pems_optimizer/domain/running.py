@@ -110,7 +110,7 @@ def moved_on(
         covered = t + 1
         if problem.water is not None and (water := running.water_on(at)) is not None:
             water_on[t] = water
-        if with_car and (power := running.ev_w(at)) is not None:
+        if with_car and problem.ev is not None and (power := running.ev_w(at)) is not None:
             ev_w[t] = power
     if covered < problem.slots // 2:
         return None
