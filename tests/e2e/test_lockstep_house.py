@@ -43,7 +43,7 @@ async def test_two_winter_days_on_plans_are_cheaper_than_on_rules_and_no_less_co
 def wrong(thermal: Thermal) -> Thermal:
     """Halved capacity, doubled loss."""
     model = thermal.model
-    changed = {"ci_j_k": model.ci_j_k / 2, "cm_j_k": model.cm_j_k / 2, "rea_k_w": model.rea_k_w / 2}
+    changed: dict[str, object] = {"ci_j_k": model.ci_j_k / 2, "cm_j_k": model.cm_j_k / 2, "rea_k_w": model.rea_k_w / 2}
     changed["neighbours"] = {name: 2 * w_k for name, w_k in model.neighbours.items()}
     return thermal.model_copy(update={"model": model.model_copy(update=changed)})
 

@@ -108,7 +108,7 @@ class Plan(Body):
         grid_power_w: Expected mean, + = import.
         ev_power_w: Charging power.
         net_cost_czk: Money for energy bought less sold over the horizon.
-        baseline_total_czk: The rules' cost for the same horizon, on the same forecasts.
+        baseline_total_czk: The rules' cost for the same horizon, on the same forecasts, comfort counted as the plan's.
         fallback_mode: True where a rule plan stands in for the optimizer.
     """
 

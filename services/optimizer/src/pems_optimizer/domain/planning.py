@@ -130,7 +130,7 @@ def make_plan(
         solve_s=elapsed_s() - build_s,
         diff=diff,
         scenario_costs=costs,
-        baseline_total_czk=outcome.rules.cost.total,
+        baseline_total_czk=_baseline_czk(outcome.rules, chosen),
         notes=() if outcome.complete else (Note("time_limit", {"limit_s": ask.limit_s}),),
     )
     return plan_body(problem, chosen, head)
@@ -146,6 +146,11 @@ def make_rule_plan(home: Home, known: Known, inputs: PlanInputs, ask: Ask, why: 
     running = _running(home, known, ask.now)
     head = _head(home, ask, inputs, "" if running is None else running.plan_id)
     return _as_rules(problem, rule_plan(problem), head, why, 0.0)
+
+
+def _baseline_czk(rules: Verified, chosen: Verified) -> float:
+    """Return the rules' cost with comfort counted as the plan's: what is shown as saved is money, not warmth."""
+    return rules.cost.total - rules.cost.comfort + chosen.cost.comfort
 
 
 def _as_rules(problem: PlanningProblem, rules: Verified, head: PlanHead, why: str, solve_s: float) -> Plan:

@@ -14,20 +14,33 @@ __all__ = ["rule_plan"]
 
 _HYSTERESIS_K = 0.3
 _PREHEAT_K = 0.5
+_LEAD_SLOTS = 16
 _CHARGE_SLOTS_A_DAY = 8
+
+
+def _targets(problem: PlanningProblem) -> Floats:
+    """Return what the thermostats aim at (T, R): more in cheap slots, and a rise is met ahead, unless that is dear."""
+    rooms, slots = problem.rooms, problem.slots
+    target = rooms.target_c.copy()
+    for t in range(slots):
+        ahead = slice(t, min(t + _LEAD_SLOTS, slots))
+        if problem.buy[t] <= problem.buy[ahead].mean() + 1e-6:
+            target[t] = rooms.target_c[ahead].max(axis=0)
+    target += _PREHEAT_K * problem.cheap[:, None]
+    return np.minimum(target, rooms.band_high_c - 0.2)
 
 
 class _Thermostats:
     """All thermostats with their minimum times."""
 
-    def __init__(self, rooms: RoomSet) -> None:
+    def __init__(self, rooms: RoomSet, target_c: Floats) -> None:
         self.rooms = rooms
+        self.target_c = target_c
         self.on = rooms.relay_on.copy()
         self.held = rooms.slots_in_state.copy()
 
-    def decide(self, t: int, air_c: Floats, cheap: bool, allowed_w: float) -> Bools:
-        rooms = self.rooms
-        target = np.minimum(rooms.target_c[t] + (_PREHEAT_K if cheap else 0.0), rooms.band_high_c[t] - 0.2)
+    def decide(self, t: int, air_c: Floats, allowed_w: float) -> Bools:
+        rooms, target = self.rooms, self.target_c[t]
         wanted = np.where(self.on, air_c < target + 0.5 * _HYSTERESIS_K, air_c < target - 0.5 * _HYSTERESIS_K)
         least = np.where(self.on, rooms.min_on, rooms.min_off)
         wanted = np.where(self.held < least, self.on, wanted)
@@ -51,10 +64,10 @@ def _rooms(problem: PlanningProblem, other_w: Floats) -> Bools:
     if rooms.count == 0:
         return relay_on
     state = np.concatenate([rooms.air_c, rooms.mass_c])
-    thermostats = _Thermostats(rooms)
+    thermostats = _Thermostats(rooms, _targets(problem))
     for t in range(slots):
         allowed = min(problem.grid.heating_max_w, problem.grid.import_max_w - float(other_w[t]))
-        on = thermostats.decide(t, state[: rooms.count], bool(problem.cheap[t]), allowed)
+        on = thermostats.decide(t, state[: rooms.count], allowed)
         relay_on[t] = on
         heat = on * rooms.heater_w
         inputs = np.concatenate([rooms.air_input_w[t] + heat * (1.0 - rooms.heat_to_mass), heat * rooms.heat_to_mass])
