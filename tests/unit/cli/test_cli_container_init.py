@@ -22,7 +22,8 @@ def volumes(tmp_path, monkeypatch):
     monkeypatch.setenv("PEMS_INTERNAL_KEY_FILE", str(tmp_path / "secrets" / "internal.key"))
     monkeypatch.setenv("PEMS_HOME", str(HOME_YAML))
     monkeypatch.setenv("PEMS_SPEED", "60")
-    monkeypatch.delenv("PEMS_START", raising=False)
+    for name in ("PEMS_START", "PEMS_SOURCES", "PEMS_SEED", "PEMS_REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(container_init, "REDIS_VOLUME", tmp_path / "redis")
     monkeypatch.setattr(container_init, "MQTT_VOLUME", tmp_path / "mqtt")
     return tmp_path
@@ -65,6 +66,63 @@ def test_a_second_start_keeps_secrets_clock_and_says_the_password_once(volumes, 
     for secret in (volumes / "secrets").iterdir():
         assert secret.stat().st_mode & 0o077 == 0
         assert secret.read_text().strip() not in (volumes / "redis" / "users.acl").read_text()
+
+
+def test_the_house_hears_commands_and_nothing_else():
+    acl = container_init.mqtt_acl(load_home(HOME_YAML))
+    house = acl.split("user house\n")[1].split("\n\n")[0].splitlines()
+    heard = {line.split()[2] for line in house if line.startswith("topic read ")}
+    assert "pems/relay/+/set" in heard
+    assert "#" not in heard
+    assert not any(topic.startswith("homeassistant") for topic in heard)
+
+
+def test_the_second_key_is_turned_for_a_simulated_house_only(volumes, tmp_path, monkeypatch):
+    assert container_init.main() == 0
+    assert (volumes / "run" / "arm").read_text() == "yes"
+    for item in (volumes / "data").glob(".simulated-run"):
+        item.unlink()
+    real = tmp_path / "real.yaml"
+    real.write_text(HOME_YAML.read_text().replace("simulated: true", "simulated: false"))
+    monkeypatch.setenv("PEMS_HOME", str(real))
+    assert container_init.main() == 0
+    assert (volumes / "run" / "arm").read_text() == "no"
+
+
+def test_a_simulated_house_in_real_time_has_no_clock_of_its_own_and_goes_on(volumes, monkeypatch, capsys):
+    monkeypatch.setenv("PEMS_SPEED", "1")
+    assert container_init.main() == 0
+    assert "A new simulated run" in capsys.readouterr().out
+    assert not (volumes / "run" / "clock.json").exists()
+    assert not (volumes / "run" / "world.json").exists()
+    (volumes / "data" / "history.sqlite").write_text("kept")
+    assert container_init.main() == 0
+    assert "A new simulated run" not in capsys.readouterr().out
+    assert (volumes / "data" / "history.sqlite").read_text() == "kept"
+
+
+def test_a_running_redis_is_emptied_by_a_user_that_can_do_nothing_else(volumes, monkeypatch):
+    asked = []
+
+    class Server:
+        def __init__(self, host, *, username, password, **_):
+            asked.append((host, username, password))
+
+        def flushall(self):
+            return True
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(container_init, "Redis", Server)
+    monkeypatch.setenv("PEMS_REDIS_URL", "redis://pems@redis:6379/0")
+    (volumes / "redis" / "data").mkdir()
+    (volumes / "redis" / "data" / "appendonly.aof").write_text("of the running server")
+    assert container_init.main() == 0
+    assert asked == [("redis", "init", (volumes / "secrets" / "redis-init.password").read_text().strip())]
+    assert (volumes / "redis" / "data" / "appendonly.aof").exists()
+    assert container_init.main() == 0
+    assert len(asked) == 1
 
 
 def test_a_reboot_starts_a_new_simulated_run_but_keeps_the_account(volumes, capsys):

@@ -1,6 +1,11 @@
 """Starts the simulated house as a process."""
 
+import sys
+
+from pems_common.errors import PemsError
+from pems_common.home import load_home
 from pems_common.runner import Running, Runtime, run_service
+from pems_common.settings import ServiceSettings
 from pems_common.world import open_world
 from pems_house.adapters.udp import UdpSender
 from pems_house.api import create_router
@@ -26,8 +31,18 @@ def build(rt: Runtime) -> Running:
     return Running(house, routers=[create_router(house, rt.auth)])
 
 
+def _devices_are_real() -> bool:
+    try:
+        return not load_home(ServiceSettings().home).devices.simulated
+    except (PemsError, ValueError):
+        return False  # run_service tells what is wrong
+
+
 def main() -> None:
-    """Run until told to stop."""
+    """Run until told to stop; end at once, and well, where home.yaml names real devices."""
+    if _devices_are_real():
+        print("house: home.yaml names real devices (devices.simulated: false), nothing to simulate", file=sys.stderr)
+        return
     run_service("house", build, requires=("mqtt",))
 
 
