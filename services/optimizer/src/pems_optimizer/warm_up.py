@@ -10,10 +10,8 @@ __all__ = ["solve_something"]
 def solve_something() -> RelayBid:
     """Let one imaginary room bid on a day, and load the linear-program solver."""
     import highspy
-    from scipy.linalg import expm
 
     highspy.Highs()  # type: ignore[no-untyped-call]
-    expm(np.eye(4))
     slots = 96
     device = RelayDevice(
         free_c=np.linspace(21.0, 15.0, slots),

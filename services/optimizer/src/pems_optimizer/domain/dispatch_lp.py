@@ -11,7 +11,7 @@ from typing import Any
 
 import highspy
 import numpy as np
-import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 
@@ -41,6 +41,22 @@ class Dispatch:
     ev_w: Floats
     overload_w: Floats
     peak_w: float
+
+
+@dataclass(frozen=True)
+class _ByRow:
+    """A sparse matrix row by row: row `i` is `index`/`value`[start[i]:start[i + 1]]."""
+
+    start: NDArray[np.int32]
+    index: NDArray[np.int32]
+    value: Floats
+
+
+def _by_row(count: int, row: NDArray[np.int64], column: NDArray[np.int64], value: Floats) -> _ByRow:
+    """Sort entries, of which no two share row and column, by row."""
+    order = np.argsort(row, kind="stable")
+    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=count))])
+    return _ByRow(start.astype(np.int32), column[order].astype(np.int32), value[order])
 
 
 class DispatchLp:
@@ -103,18 +119,18 @@ class DispatchLp:
             lower[col("ev").start + np.arange(len(ev.forced_w))] = ev.forced_w
             cost[self._short] = ev.short_czk_kwh / 1000.0
         self._ev_bounds = np.arange(n, dtype=np.int32) + col("ev").start
-        matrix, row_lower, row_upper = self._rows(columns)
+        matrix, row_lower, row_upper = self._rows()
         lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = columns, matrix.shape[0]
+        lp.num_col_, lp.num_row_ = columns, len(row_lower)
         lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
         lp.row_lower_, lp.row_upper_ = row_lower, row_upper
         lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.start, matrix.index, matrix.value
         self._highs.passModel(lp)
         self._ready = False
 
-    def _rows(self, columns: int) -> tuple[sp.csr_matrix, Floats, Floats]:
-        """Balance, energy, peak, EV-not-from-battery, EV energy; in this order."""
+    def _rows(self) -> tuple[_ByRow, Floats, Floats]:
+        """Balance, energy, peak, EV-not-from-battery, EV energy, in this order; with lower and upper bounds."""
         p, n, battery, ev = self.problem, self._slots, self.problem.battery, self.problem.ev
         at = {name: np.arange(n) + self._column(name).start for name in self._names}
         rows, cols, data = [], [], []
@@ -151,9 +167,7 @@ class DispatchLp:
         rows.append(np.full(n + 1, 4 * n))
         cols.append(np.concatenate([at["ev"], [self._short]]))
         data.append(np.concatenate([np.full(n, p.dt_h), [1.0]]))
-        matrix = sp.csr_matrix(
-            (np.concatenate(data), (np.concatenate(rows), np.concatenate(cols))), shape=(4 * n + 1, columns)
-        )
+        matrix = _by_row(4 * n + 1, np.concatenate(rows), np.concatenate(cols), np.concatenate(data))
         start = np.zeros(n)
         if battery is not None:
             start[0] = battery.energy_wh
