@@ -114,7 +114,7 @@ def _log_says(log: Path, words: bytes) -> Callable[[], bool]:
     return lambda: log.is_file() and words in log.read_bytes()
 
 
-def _optimizer_helpers(run: Run, flower_port: int, flower_password: str) -> list[Part]:
+def _optimizer_helpers(run: Run, flower_port: int) -> list[Part]:
     celery = [sys.executable, "-P", "-m", "celery", "-A", "pems_optimizer.worker:app"]
     options = ["--concurrency", "1", "--pool", "prefork", "--loglevel", "INFO"]
     quiet = ["--without-gossip", "--without-mingle"]
@@ -132,9 +132,8 @@ def _optimizer_helpers(run: Run, flower_port: int, flower_password: str) -> list
         ),
         Part(
             "flower",
-            [*celery, "flower", "--address=127.0.0.1", f"--port={flower_port}"],
+            [sys.executable, "-P", "-m", "pems_cli.flower", f"--port={flower_port}"],
             _http_answers(f"http://127.0.0.1:{flower_port}/", (200, 401)),
-            env={"FLOWER_BASIC_AUTH": f"pems:{flower_password}"},
         ),
     ]
 
@@ -193,5 +192,5 @@ def build_stack(run: Run, options: StackOptions) -> Stack:
             stage = Stage.HOUSE if name == "house" else Stage.SERVICE
             parts.append(Part(name, command, _http_answers(f"http://127.0.0.1:{ports[name]}/health/ready"), stage))
     if "optimizer" in options.services:
-        parts += _optimizer_helpers(run, ports["flower"], flower_password)
+        parts += _optimizer_helpers(run, ports["flower"])
     return Stack(tuple(parts), env, ports, redis, broker, chooser, api_key, flower_password)

@@ -1,4 +1,4 @@
-"""Flower in a container: its password comes from a file and never stands on the command line."""
+"""Flower: its password comes from a file, and like the queue's it never stands on the command line."""
 
 import os
 import sys
@@ -18,13 +18,16 @@ def started(monkeypatch, tmp_path):
 
 def test_the_password_reaches_flower_by_environment_only(started, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["flower", "--address", "0.0.0.0", "--port", "5556"])
+    monkeypatch.setenv("PEMS_REDIS_URL", "redis://redis:6379/0")
+    monkeypatch.setenv("PEMS_REDIS_PASSWORD", "secret")
     (tmp_path / "flower.password").write_text("geheim\n")
     flower.main()
     ((path, command, env),) = started
     assert path == command[0] == sys.executable
     assert command[-3:] == ["flower", "--address=0.0.0.0", "--port=5556"]
     assert env["FLOWER_BASIC_AUTH"] == "pems:geheim"
-    assert "geheim" not in " ".join(command)
+    assert env["CELERY_BROKER_URL"] == "redis://:secret@redis:6379/1"
+    assert not [word for word in command if "geheim" in word or "secret" in word]
 
 
 def test_a_password_is_made_where_there_is_none(started, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ import gc
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 
 from pems_common.bus import Bus
 from pems_common.bus.redis_streams import RedisBus
@@ -30,12 +30,23 @@ _EVALUATE_DRAWS = 30
 _EVALUATE_LIMIT_S = 20.0
 
 
+@worker_init.connect  # type: ignore[untyped-decorator]
+def load_before_fork(**_: Any) -> None:
+    """Load the solver in the parent, so that its children share that memory.
+
+    Frozen, it is out of the garbage collector's rounds, which would write to every page and so unshare it.
+    """
+    from pems_optimizer import requests, warm_up  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def warm_up(**_: Any) -> None:
-    """Load what the first plan would otherwise wait for, and set up the log of this child process."""
+    """Do once what the first plan would otherwise wait for, and set up the log of this child process."""
     settings = ServiceSettings()
     setup_logging("optimizer-worker", settings.instance, level=settings.log_level, form=settings.log_format)
-    from pems_optimizer.domain import planning  # noqa: F401
     from pems_optimizer.warm_up import solve_something
 
     solve_something()
