@@ -103,7 +103,7 @@ def parse_home(text: str, source: str = "home.yaml") -> Home:
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        data = _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         problem = HomeProblem(line, "(file)", "", f"not valid YAML: {error.problem}; mind the indentation")
