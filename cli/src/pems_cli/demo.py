@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from pems_cli.embedded import ServerStartError
 from pems_cli.paths import data_directory, data_sets_directory, home_file
-from pems_cli.run import Run, RunBusyError, open_run
+from pems_cli.run import Run, RunError, open_run
 from pems_cli.session import Session
 from pems_cli.stack import SERVICES, Stack, StackOptions, build_stack
 from pems_cli.world import choose_world
@@ -26,7 +26,16 @@ from pems_common.clock import SystemClock
 from pems_common.home import Home, HomeError, load_home
 from pems_common.world import WorldFile, write_world_file
 
-__all__ = ["DemoOptions", "house_start", "load_home_or_explain", "make_world", "open_session", "run_demo", "run_up"]
+__all__ = [
+    "DemoOptions",
+    "house_start",
+    "load_home_or_explain",
+    "make_world",
+    "open_session",
+    "report_can_be_written",
+    "run_demo",
+    "run_up",
+]
 
 _READY_WAIT_S = 240.0
 _DEFAULT_START = "2026-01-15T06:00"
@@ -81,6 +90,19 @@ def load_home_or_explain(console: Console) -> Home | None:
         return None
 
 
+def report_can_be_written(report: Path | None, console: Console) -> bool:
+    """Whether the report's place is good; told now, not after hours of running."""
+    if report is None:
+        return True
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        with report.open("a"):
+            return True
+    except OSError as error:
+        console.print(f"[red]--report {escape(str(report))} cannot be written: {escape(str(error.strerror))}[/red]")
+        return False
+
+
 def _last_days(options: DemoOptions, home: Home, console: Console) -> tuple[WorldFile | None, datetime | None]:
     """The last days as they were, and when to start in them; (None, None) where others are wanted or none come."""
     if options.speed == 1.0 or options.start is not None or options.sources not in ("auto", "live"):
@@ -130,7 +152,7 @@ def open_session(console: Console, run: Run, options: StackOptions) -> Session |
 def run_demo(options: DemoOptions, console: Console) -> int:
     """Run the simulated house with everything around it; returns the exit status."""
     home = load_home_or_explain(console)
-    if home is None:
+    if home is None or not report_can_be_written(options.report, console):
         return 2
     live, start_at = _last_days(options, home, console)
     if live is None and options.sources == "live" and options.speed != 1.0:
@@ -142,7 +164,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     except ValueError:
         console.print(f"[red]--start {escape(str(options.start))} is no date: write 2026-01-15[/red]")
         return 2
-    except RunBusyError as error:
+    except RunError as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         return 2
     if not make_world(console, run, options.sources, options.seed, live):
@@ -161,7 +183,7 @@ def run_up(console: Console) -> int:
         return 2
     try:
         run = open_run(data_directory(), speed=1.0, start_at=None)
-    except RunBusyError as error:
+    except RunError as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         return 2
     services = set(SERVICES) if home.devices.simulated else set(SERVICES) - {"house"}
@@ -198,7 +220,6 @@ def _drive(session: Session, console: Console, *, hours: float | None, report: P
         session.stop()
     ok = session.ready_s is not None and not session.supervisor.ended
     if report is not None:
-        report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(json.dumps(_full_report(session, summary, ok=ok), indent=1) + "\n")
         console.print(f"report: {report}")
     return 0 if ok or (session.interrupted and not session.supervisor.ended) else 1

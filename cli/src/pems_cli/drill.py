@@ -13,10 +13,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
 
-from pems_cli.demo import house_start, load_home_or_explain, make_world, open_session
+from pems_cli.demo import house_start, load_home_or_explain, make_world, open_session, report_can_be_written
 from pems_cli.paths import data_directory, home_file
-from pems_cli.run import open_run
+from pems_cli.run import RunError, open_run
 from pems_cli.session import Session
 from pems_cli.stack import SERVICES, StackOptions
 
@@ -174,22 +175,28 @@ def _by_plan(view: View) -> set[str]:
     return {name for name, mode in _modes(view).items() if mode == "mpc"}
 
 
+def _plan_too_old(view: View) -> bool:
+    """A plan is followed though it is more than 2 h old, and the controller has had time to notice."""
+    age_s = (view.get("status") or {}).get("plan_age_s")
+    return age_s is not None and float(age_s) > _PLAN_TRUST_HOUSE_S + _CONTROLLER_TICK_HOUSE_S and bool(_by_plan(view))
+
+
 def follow(session: Session, drill: Drill, name: str, say: Callable[[str], None]) -> DrillResult:
     """Carry out a drill in a session that is ready."""
     result = DrillResult(name, drill.promise, ok=False, failures=[])
     speed = session.run.speed
     last: dict[str, Any] = {}
     looked = -1.0
+    too_old = False
 
     def when(condition: Callable[[View], bool], wait_s: float) -> float | None:
-        nonlocal last, looked
-
         def done() -> bool:
-            nonlocal last, looked
+            nonlocal last, looked, too_old
             if session.now() - looked < _LOOK_EVERY_S:
                 return False
             looked = session.now()
             last = _look(session)
+            too_old = too_old or _plan_too_old(last)
             return condition(last)
 
         return session.wait_until(done, wait_s)
@@ -240,6 +247,8 @@ def follow(session: Session, drill: Drill, name: str, say: Callable[[str], None]
     if result.back_wall_s is not None:
         result.back_house_s = round(result.back_wall_s * speed, 1)
         say(f"as before {result.back_wall_s} s after the return")
+    if too_old:
+        result.failures.append("a plan more than 2 h old was followed")
     _judge(result, session, stored, drill.not_ours)
     return result
 
@@ -274,10 +283,14 @@ def _rounded(seconds: float | None) -> float | None:
 def run_drill(name: str, console: Console, *, speed: float, report: Path | None, seed: int) -> int:
     """Start a headless demo, carry out the drill, stop; returns the exit status."""
     home = load_home_or_explain(console)
-    if home is None:
+    if home is None or not report_can_be_written(report, console):
         return 2
     start_at = house_start(None, speed, ZoneInfo(home.site.timezone)) or house_start("2026-01-15", 1.0, home.site.zone)
-    run = open_run(data_directory(), speed=speed, start_at=start_at)
+    try:
+        run = open_run(data_directory(), speed=speed, start_at=start_at)
+    except RunError as error:
+        console.print(f"[red]{escape(str(error))}[/red]")
+        return 2
     if not make_world(console, run, "auto", seed):
         return 2
     session = open_session(console, run, StackOptions(set(SERVICES), home_file(), armed=True, seed=seed))
@@ -296,7 +309,6 @@ def run_drill(name: str, console: Console, *, speed: float, report: Path | None,
         session.stop()
     text = json.dumps(asdict(result))
     if report is not None:
-        report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(text + "\n")
     console.print(text, markup=False, highlight=False)
     return 0 if result.ok else 1

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from pems_common.clock import write_clock_file
 
-__all__ = ["Run", "RunBusyError", "open_run", "secret_file"]
+__all__ = ["Run", "RunBusyError", "RunError", "open_run", "secret_file"]
 
 
-class RunBusyError(Exception):
+class RunError(Exception):
+    """A run cannot be kept in this directory."""
+
+
+class RunBusyError(RunError):
     """Another PEMS runs in this directory."""
 
 
@@ -60,14 +64,18 @@ def open_run(data: Path, *, speed: float, start_at: datetime | None) -> Run:
 
     Raises:
         RunBusyError: Another PEMS runs there.
+        RunError: The directory cannot be written.
     """
     if start_at is None:
         run_id, directory = "live", data
     else:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         directory = data / f"run-{run_id}"
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = os.open(directory / "pems.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / "pems.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise RunError(f"cannot write to {data} ({error.strerror}): set PEMS_DATA to a directory of yours") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
