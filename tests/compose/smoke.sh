@@ -30,7 +30,7 @@ say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
 fail() {
     say "FAILED: $*"
     "${compose[@]}" ps || true
-    "${compose[@]}" logs --tail=40 || true
+    "${compose[@]}" logs --no-color --tail=20 || true
     exit 1
 }
 cleanup() {
@@ -123,7 +123,7 @@ heard, ready = [], threading.Event()
 
 
 def connect(user, password=None):
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"smoke-{user}")
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="")  # the broker gives each its own
     client.username_pw_set(user, password or Path(f"/secrets/mqtt-{user}.password").read_text().strip())
     codes, known = [], threading.Event()
     client.on_connect = lambda c, u, f, code, p: (codes.append(code.is_failure), known.set())
