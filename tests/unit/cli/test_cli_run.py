@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pems_cli.run import RunBusyError, open_run, secret_file
+from pems_cli.run import RunBusyError, RunError, open_run, secret_file
 
 _START = datetime(2026, 1, 15, 5, tzinfo=UTC)
 
@@ -27,6 +27,12 @@ def test_real_time_runs_in_the_data_directory_and_only_once(tmp_path: Path) -> N
         open_run(tmp_path, speed=1.0, start_at=None)
     run.close()
     open_run(tmp_path, speed=1.0, start_at=None).close()
+
+
+def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="set PEMS_DATA"):
+        open_run(tmp_path / "file", speed=60.0, start_at=_START)
 
 
 def test_the_clock_begins_when_told(tmp_path: Path) -> None:
