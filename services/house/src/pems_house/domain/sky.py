@@ -1,7 +1,4 @@
-"""Weather, sun and PV of a UTC day on a one-minute grid: computed once a day by pvlib, then only read.
-
-pvlib is imported when the first day is computed, since its import takes longer than the simulation of a week.
-"""
+"""Weather, sun and PV of a UTC day on a one-minute grid: computed once a day, then only read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +12,14 @@ from numpy.typing import NDArray
 from pems_common.home import Home
 from pems_house.domain.building import FACADES
 from pems_house.domain.chance import generator
+from pems_house.domain.sunlight import (
+    cell_temperature_c,
+    extraterrestrial_w_m2,
+    incidence_deg,
+    passed_by_glass,
+    sky_diffuse,
+    sun,
+)
 
 __all__ = ["Sky", "SkyDay", "WeatherAt"]
 
@@ -108,9 +113,9 @@ class Sky:
             for name in ("temperature_c", "wind_m_s", "humidity_pct", "dni_w_m2", "dhi_w_m2")
         )
         unix_s: Floats = start.timestamp() + 60.0 * grid.astype(np.float64)
-        planes, incidence_deg = self._irradiance(unix_s, day, dni, dhi)
+        planes, angle_deg = self._irradiance(unix_s, day, dni, dhi)
         roofs = len(self._peak_w)
-        pv = self._modules(planes[:, :roofs], incidence_deg[:, :roofs], dhi, outdoor, wind)
+        pv = self._modules(planes[:, :roofs], angle_deg[:, :roofs], dhi, outdoor, wind)
         minutes = np.arange(24 * 60) + 0.5
 
         def fine(values: Floats) -> Floats:
@@ -123,39 +128,28 @@ class Sky:
         return SkyDay(fine(outdoor), fine(wind), fine(humidity), fine(planes[:, roofs:]), fine(pv), 10.5 - 3.0 * season)
 
     def _irradiance(self, unix_s: Floats, day: date, dni: Floats, dhi: Floats) -> tuple[Floats, Floats]:
-        """Irradiance on roofs and facades [W/m2] and angle of incidence [deg] (times, planes): Hay and Davies 1980."""
-        import pvlib.irradiance
-        import pvlib.spa
-
-        position = pvlib.spa.solar_position(
-            unix_s, self._site.latitude, self._site.longitude, self._site.altitude_m, 980.0, 10.0, 69.2, 0.5667
-        )
-        zenith, azimuth = np.asarray(position[0])[:, None], np.asarray(position[4])[:, None]
+        """Irradiance on roofs and facades [W/m2] and angle of incidence [deg] (times, planes)."""
+        zenith, azimuth = (a[:, None] for a in sun(unix_s, self._site.latitude, self._site.longitude))
         height, towards = self._hill_deg
         horizon = 1.0 + height * (1.0 + np.cos(np.radians(azimuth - towards))) / 2.0
         beam = np.where(zenith < 90.0 - horizon, dni[:, None], 0.0)
         diffuse = dhi[:, None]
-        extra = float(pvlib.irradiance.get_extra_radiation(day.timetuple().tm_yday))
+        extra = extraterrestrial_w_m2(day.timetuple().tm_yday)
         tilt, facing = self._tilt_deg[None, :], self._azimuth_deg[None, :]
-        incidence = pvlib.irradiance.aoi(tilt, facing, zenith, azimuth)
+        incidence = incidence_deg(tilt, facing, zenith, azimuth)
         direct = beam * np.clip(np.cos(np.radians(incidence)), 0.0, None)
-        sky = pvlib.irradiance.haydavies(tilt, facing, diffuse, beam, extra, zenith, azimuth)
-        sky = np.clip(np.nan_to_num(sky), 0.0, 1.5 * diffuse + 0.5 * beam)
+        sky = np.clip(sky_diffuse(tilt, incidence, zenith, diffuse, beam, extra), 0.0, 1.5 * diffuse + 0.5 * beam)
         level = beam * np.clip(np.cos(np.radians(zenith)), 0.0, None) + diffuse
         ground = level * _ALBEDO * (1.0 - np.cos(np.radians(tilt))) / 2.0
-        return direct + sky + ground, np.asarray(incidence)
+        return direct + sky + ground, incidence
 
-    def _modules(self, plane: Floats, incidence_deg: Floats, dhi: Floats, outdoor: Floats, wind: Floats) -> Floats:
-        """DC power of the modules [W] (times, roofs): reflection, cell temperature after Faiman 2008, PVWatts DC."""
-        import pvlib.iam
-        import pvlib.temperature
-
+    def _modules(self, plane: Floats, angle_deg: Floats, dhi: Floats, outdoor: Floats, wind: Floats) -> Floats:
+        """DC power of the modules [W] (times, roofs): reflection, cell temperature, PVWatts DC."""
         if plane.shape[1] == 0:
             return plane
-        through = np.asarray(pvlib.iam.ashrae(np.clip(incidence_deg, 0.0, 89.9), b=0.05))
         diffuse = np.minimum(dhi[:, None], plane)
-        effective = (plane - diffuse) * np.clip(through, 0.0, 1.0) + 0.96 * diffuse
-        cell_c = pvlib.temperature.faiman(plane, outdoor[:, None], wind[:, None])
+        effective = (plane - diffuse) * passed_by_glass(angle_deg) + 0.96 * diffuse
+        cell_c = cell_temperature_c(plane, outdoor[:, None], wind[:, None])
         power = self._peak_w * self._performance * effective / 1000.0
-        warm: Floats = np.clip(power * (1.0 + self._gamma_per_k * (np.asarray(cell_c) - 25.0)), 0.0, None)
+        warm: Floats = np.clip(power * (1.0 + self._gamma_per_k * (cell_c - 25.0)), 0.0, None)
         return warm
