@@ -86,7 +86,7 @@ def test_a_demo_runs_its_hours_and_reports(tmp_path: Path, monkeypatch: pytest.M
     assert report["dead_letters"] == 0
     assert report["messages"]["telemetry"] > 5
     assert report["ended"] == []
-    assert set(report["memory_peak_mb"]) == {"redis", "broker", *_SERVICES}
+    assert set(report["memory_peak_mb"]) == {"redis", "broker", "supervisor", *_SERVICES}
     assert report["memory_pss_mb"] > 10
     assert report["versions"]["pems"]
     assert "everything is ready" in screen
@@ -136,7 +136,10 @@ def test_a_part_that_never_gets_ready_is_shown_with_its_log(tmp_path: Path, monk
     assert "no such page" in text
 
 
-def test_ctrl_c_stops_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("hours", "status"), [(None, 0), (5.0, 130)])
+def test_ctrl_c_stops_cleanly(
+    hours: float | None, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = Observer.begin
 
     def interrupt(self: Any) -> None:
@@ -144,8 +147,10 @@ def test_ctrl_c_stops_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Observer, "begin", interrupt)
-    code, report, screen = _demo(tmp_path, monkeypatch, hours=None)
-    assert code == 0
+    code, report, screen = _demo(tmp_path, monkeypatch, hours=hours)
+    assert code == status
+    assert report["interrupted"]
+    assert report["ok"] == (status == 0)
     assert report["ended"] == []
     assert "hands the devices back" in screen
 

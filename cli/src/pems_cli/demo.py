@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _READY_WAIT_S = 240.0
+_INTERRUPTED = 130  # as the shell has it for Ctrl-C
 _DEFAULT_START = "2026-01-15T06:00"
 _LIBRARIES = ("pems", "celery", "highspy", "nicegui", "numpy", "pulp", "pydantic", "redis", "xgboost-cpu")
 
@@ -218,11 +219,14 @@ def _drive(session: Session, console: Console, *, hours: float | None, report: P
                 console.print(f"[red]{name} did not become ready[/red]; the end of {log}:\n{escape(tail)}")
     finally:
         session.stop()
-    ok = session.ready_s is not None and not session.supervisor.ended
+    cut_short = session.interrupted and hours is not None
+    ok = session.ready_s is not None and not session.supervisor.ended and not cut_short
     if report is not None:
         report.write_text(json.dumps(_full_report(session, summary, ok=ok), indent=1) + "\n")
         console.print(f"report: {report}")
-    return 0 if ok or (session.interrupted and not session.supervisor.ended) else 1
+    if session.interrupted and not session.supervisor.ended:
+        return _INTERRUPTED if cut_short else 0  # without --hours, Ctrl-C is how it ends
+    return 0 if ok else 1
 
 
 def _tell_addresses(session: Session, console: Console, password: str | None) -> None:
@@ -285,6 +289,7 @@ def _full_report(session: Session, summary: dict[str, Any], *, ok: bool) -> dict
         "start_at": None if session.run.start_at is None else session.run.start_at.isoformat(),
         "ready_s": session.ready_s,
         "not_ready": session.not_ready,
+        "interrupted": session.interrupted,
         **summary,
         "ended": [{"name": e.name, "code": e.code, "after_s": e.after_s} for e in session.supervisor.ended],
         "restarts": session.supervisor.restarts(),

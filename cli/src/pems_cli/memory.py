@@ -1,5 +1,6 @@
 """Memory of the run's processes as Linux counts it: the highest resident size ever, and the proportional share."""
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ def _with_children(pid: int) -> list[int]:
 
 @dataclass
 class MemoryWatch:
-    """Samples the memory of named processes and their children.
+    """Samples the memory of named processes and their children, and of this process, their parent.
 
     Attributes:
         peak_mb: Highest resident size of the largest single process of each part (VmHWM) [MB].
@@ -41,8 +42,9 @@ class MemoryWatch:
     def sample(self, pids: Mapping[str, int]) -> None:
         """Look at the processes now; those that are gone are left out."""
         total_kb = 0
-        for name, pid in pids.items():
-            peak_kb, pss_kb = _measure(_with_children(pid))
+        groups = {name: _with_children(pid) for name, pid in pids.items()} | {"supervisor": [os.getpid()]}
+        for name, group in groups.items():
+            peak_kb, pss_kb = _measure(group)
             total_kb += pss_kb
             if peak_kb:
                 self.peak_mb[name] = max(self.peak_mb.get(name, 0.0), round(peak_kb / _KB_PER_MB, 1))
