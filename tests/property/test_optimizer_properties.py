@@ -49,7 +49,7 @@ def test_relays_keep_their_times_and_the_account_is_exact(price, free, slow, fas
         on_now=now,
         slots_in_state=since,
     )
-    bid = best_schedule(d, np.array(price), start_czk=0.05, slow_points=40, fast_points=4)
+    bid = best_schedule(d, np.array(price), start_czk=0.05, fast_points=4)
     assert keeps_minimum_times(bid.on, d)
     again = cost_of(bid.on, d, np.array(price), 0.05)
     assert np.isclose(again, bid.comfort + np.array(price) @ bid.on + 0.05 * bid.starts)

@@ -3,18 +3,27 @@
 The device answers a price per slot with its best schedule, minimum on/off times included. Its two-state linear
 model is taken apart into its free response (relay off) and the response to the relay, whose two modes decay on
 their own: `z' = lambda z + beta u`. So the grid needs only cover what heating adds, on a window that follows the
-comfort band, and the second state costs one small matrix product. Value iteration is backward with linear
-interpolation; the schedule is then read off forward with the exact states, so that no grid error piles up.
+comfort band, and the second state costs one small matrix product. Interpolation smears the value a little in every
+slot; a coordinate along which it changes most (`_Grid`) keeps that small on few points. Value iteration is
+backward; the schedule is then read off forward with the exact states, so that no grid error piles up.
 Bellman, Dynamic Programming (1957); on switched devices with minimum times as modes: docs/planning-problem.md.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from pems_optimizer.domain.problem import Bools, Floats
 
 __all__ = ["RelayBid", "RelayDevice", "best_schedule"]
+
+_AHEAD_SLOTS = 12  # heat may have to be stored ahead of a higher band
+_FAST_IN_WARMTH = 0.6
+# Edges of the window about the band [K].
+_BELOW_K, _ABOVE_K, _RISE_K, _LEAST_WINDOW_K = 0.5, 0.5, 0.5, 1.0
+_ON = np.array([0.0, 1.0])[:, None]
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,33 @@ class RelayBid:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Grid of the slow mode per boundary (T+1 windows) and of the fast mode (fixed)."""
+    """Grid of the warmth (a window per boundary) and of the fast mode (fixed).
 
-    slow_from: Floats  # (T+1,)
-    slow_step: Floats  # (T+1,)
-    slow_count: int
+    Warmth = slow mode + `_FAST_IN_WARMTH` x fast mode: what the heating so far adds to the comfort temperature an
+    hour or two from now. The value hangs on it far more than on either mode, so few points of each are enough.
+    """
+
+    warmth_from: Floats  # (T+1,)
+    warmth_step: Floats  # (T+1,)
+    points: int
     fast: Floats  # (F,)
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """Where every (slot, action, fast, warmth) state goes and what that costs, without the price of a start.
+
+    Attributes:
+        mix: Interpolation of the fast mode per action, off then on (2, F, F).
+        left: Flat index of the grid point below the landing on the next window (T, 2 F S).
+        weight: Share of the next grid point; outside 0..1 the end cells are continued in a straight line (T, 2 F S).
+        cost: Money for comfort and energy in the slot (T, 2 F S).
+    """
+
+    mix: Floats
+    left: NDArray[np.int64]
+    weight: Floats
+    cost: Floats
 
 
 def _terminal(device: RelayDevice, end_c: Floats) -> Floats:
@@ -94,148 +124,163 @@ def _comfort(device: RelayDevice, air_c: Floats, low_c: Floats, high_c: Floats) 
     return device.below * np.maximum(low_c - air_c, 0.0) + device.above * np.maximum(air_c - high_c, 0.0)
 
 
-def _make_grid(device: RelayDevice, slow_points: int, fast_points: int) -> _Grid:
-    slots = len(device.free_c)
-    lam, beta = device.decay, device.push
-    fast_limit = beta[1] / max(1e-9, 1.0 - lam[1]) if abs(beta[1]) > 1e-12 else 0.0
+def _always_on(device: RelayDevice) -> Floats:
+    """Return the warmth that heating without a pause gives at each boundary (T+1,)."""
+    (lam0, lam1), (push0, push1) = device.decay.tolist(), device.push.tolist()
+    slow = fast = 0.0
+    reach = [0.0]
+    for _ in range(len(device.free_c)):
+        slow, fast = lam0 * slow + push0, lam1 * fast + push1
+        reach.append(slow + _FAST_IN_WARMTH * fast)
+    return np.array(reach)
+
+
+def _make_grid(device: RelayDevice, points: int, fast_points: int) -> _Grid:
+    decay, push = device.decay, device.push
+    fast_limit = float(push[1]) / max(1e-9, 1.0 - float(decay[1])) if abs(push[1]) > 1e-12 else 0.0
     fast = np.linspace(min(0.0, fast_limit), max(0.0, fast_limit), fast_points) if fast_limit else np.zeros(1)
-    reach = np.zeros(slots + 1)  # slow mode with the relay always on
-    for t in range(slots):
-        reach[t + 1] = lam[0] * reach[t] + beta[0]
+    reach = _always_on(device)
     lead = np.concatenate([device.low_c[:1], device.low_c])
     top = np.concatenate([device.high_c[:1], device.high_c])
     free = np.concatenate([device.free_c[:1], device.free_c])
-    # Heat may have to be stored ahead of a higher band: the window opens up to 12 slots early.
-    ahead = np.array([lead[i : i + 13].max() for i in range(slots + 1)])
-    low = np.minimum(lead - free - max(0.0, fast_limit) - 1.0, reach - 4.0 * beta[0])
-    high = np.maximum(top, ahead + 0.5) - free - min(0.0, fast_limit) + 0.5
+    ahead = sliding_window_view(np.pad(lead, (0, _AHEAD_SLOTS), mode="edge"), _AHEAD_SLOTS + 1).max(axis=1)
+    # Warmth differs from what the air has of it by this much where the fast mode is at its limit.
+    behind = (1.0 - _FAST_IN_WARMTH) * fast_limit
+    low = np.minimum(lead - free - max(0.0, behind) - _BELOW_K, reach - _RISE_K)
     low = np.clip(low, 0.0, None)
-    high = np.minimum(np.maximum(high, low + 8.0 * beta[0] + 0.2), reach + beta[0])
-    high = np.maximum(high, low + 1e-3)
-    return _Grid(low, (high - low) / (slow_points - 1), slow_points, fast)
+    high = np.maximum(top, ahead + _RISE_K) - free - min(0.0, behind) + _ABOVE_K
+    high = np.maximum(np.minimum(high, reach + 0.1), low + _LEAST_WINDOW_K)
+    return _Grid(low, (high - low) / (points - 1), points, fast)
 
 
-def _fast_weights(grid: _Grid, lam: float, beta: float) -> tuple[Floats, Floats]:
-    """Return interpolation matrices of the fast mode for relay off and on, each (F, F)."""
-    count = len(grid.fast)
-    out = []
-    for u in (0.0, 1.0):
-        matrix = np.zeros((count, count))
-        if count == 1:
-            matrix[0, 0] = 1.0
-        else:
-            step = grid.fast[1] - grid.fast[0]
-            at = np.clip((lam * grid.fast + beta * u - grid.fast[0]) / step, 0.0, count - 1.0)
-            k = np.minimum(at.astype(np.int64), count - 2)
-            rows = np.arange(count)
-            matrix[rows, k] = 1.0 - (at - k)
-            matrix[rows, k + 1] = at - k
-        out.append(matrix)
-    return out[0], out[1]
+def _fast_mix(grid: _Grid, lam: float, beta: float) -> Floats:
+    """Return interpolation matrices of the fast mode, relay off and on (2, F, F)."""
+    fast = grid.fast
+    count = len(fast)
+    mix = np.zeros((2, count, count))
+    if count == 1:
+        mix[:] = 1.0
+        return mix
+    rows = np.arange(count)
+    for u in range(2):
+        landing = np.clip(lam * fast + beta * u, fast[0], fast[-1])
+        at = (landing - fast[0]) / (fast[1] - fast[0])
+        k = np.minimum(at.astype(np.int64), count - 2)
+        weight = at - k
+        mix[u, rows, k] = 1.0 - weight
+        mix[u, rows, k + 1] = weight
+    return mix
 
 
-def _values(device: RelayDevice, price_on: Floats, start_czk: float, grid: _Grid) -> Floats:
-    """Return the value of every (boundary, mode, fast, slow) state: (T+1, modes, F, S)."""
-    slots, n_on, n_off = len(device.free_c), device.min_on, device.min_off
-    points, fast = grid.slow_count, grid.fast
-    offsets = np.arange(points)
-    values = np.empty((slots + 1, n_on + n_off, len(fast), points))
-    slow_end = grid.slow_from[-1] + grid.slow_step[-1] * offsets
-    end_c = device.free_end_c + device.end_gain[0] * slow_end[None, :] + device.end_gain[1] * fast[:, None]
-    values[-1] = _terminal(device, end_c)
-    off_mix, on_mix = _fast_weights(grid, device.decay[1], device.push[1])
-    # Where each (slot, action, slow point) lands on the next window, and what the air is then worth.
-    slow = grid.slow_from[:-1, None] + grid.slow_step[:-1, None] * offsets
-    landing = device.decay[0] * slow[:, None, :] + device.push[0] * np.array([0.0, 1.0])[None, :, None]
-    at = (landing - grid.slow_from[1:, None, None]) / grid.slow_step[1:, None, None]
+def _make_stages(device: RelayDevice, price_on: Floats, grid: _Grid) -> _Stages:
+    slots, points, fast = len(device.free_c), grid.points, grid.fast
+    (lam0, lam1), (push0, push1) = device.decay.tolist(), device.push.tolist()
+    mixed_push = push0 + _FAST_IN_WARMTH * push1
+    # slow' + share fast' = lam0 warmth + share (lam1 - lam0) fast + (push0 + share push1) on
+    turn = _FAST_IN_WARMTH * (lam1 - lam0) * fast + mixed_push * _ON  # (2, F)
+    warmth = grid.warmth_from[:-1, None] + grid.warmth_step[:-1, None] * np.arange(points)  # (T, S)
+    landing = ((lam0 * warmth)[:, None, :] + turn.reshape(-1, 1)).reshape(slots, -1)  # (T, 2 F S)
+    at = (landing - grid.warmth_from[1:, None]) / grid.warmth_step[1:, None]
     index = np.clip(at.astype(np.int64), 0, points - 2)
-    weight = at - index  # outside the window the end cells are continued in a straight line
-    fast_next = device.decay[1] * fast[None, :] + device.push[1] * np.array([0.0, 1.0])[:, None]
-    air = device.free_c[:, None, None, None] + landing[:, :, None, :] + fast_next[None, :, :, None]
-    cost = _comfort(device, air, device.low_c[:, None, None, None], device.high_c[:, None, None, None])
-    cost[:, 1] += price_on[:, None, None]
+    rest = (1.0 - _FAST_IN_WARMTH) * (lam1 * fast + push1 * _ON)
+    air = landing + np.repeat(rest.ravel(), points) + device.free_c[:, None]
+    cost = _comfort(device, air, device.low_c[:, None], device.high_c[:, None])
+    cost[:, cost.shape[1] // 2 :] += price_on[:, None]
+    rows = np.repeat(np.arange(turn.size) * points, points)
+    return _Stages(_fast_mix(grid, lam1, push1), index + rows, at - index, cost)
+
+
+def _values(device: RelayDevice, stages: _Stages, start_czk: float, grid: _Grid) -> Floats:
+    """Return the value of every state: (T+1, N, 2, F, S).
+
+    The axes are boundary, slots in this state so far (the last of N is free to switch), relay off or on, fast mode,
+    warmth. The shorter of the two minimum times enters later in N.
+    """
+    slots, steps = len(device.free_c), max(device.min_on, device.min_off)
+    enter_off, enter_on = steps - device.min_off, steps - device.min_on
+    points, fast = grid.points, grid.fast
+    values = np.empty((slots + 1, steps, 2, len(fast), points))
+    warmth = grid.warmth_from[-1] + grid.warmth_step[-1] * np.arange(points)
+    slow = warmth[None, :] - _FAST_IN_WARMTH * fast[:, None]
+    end_c = device.free_end_c + device.end_gain[0] * slow + device.end_gain[1] * fast[:, None]
+    values[-1] = _terminal(device, end_c)
+    right = stages.left + 1
     for t in range(slots - 1, -1, -1):
-        later = values[t + 1]
-        k, w = index[t, 1], weight[t, 1]
-        mixed = on_mix @ later[:n_on]
-        left = mixed.take(k, axis=2)
-        on = left + w * (mixed.take(k + 1, axis=2) - left) + cost[t, 1]
-        k, w = index[t, 0], weight[t, 0]
-        mixed = off_mix @ later[n_on:]
-        left = mixed.take(k, axis=2)
-        off = left + w * (mixed.take(k + 1, axis=2) - left) + cost[t, 0]
-        here = values[t]
-        here[: n_on - 1] = on[1:]
-        np.minimum(on[-1], off[0], out=here[n_on - 1])
-        here[n_on:-1] = off[1:]
-        np.minimum(off[-1], on[0] + start_czk, out=here[-1])
+        later = np.matmul(stages.mix, values[t + 1]).reshape(steps, -1)
+        worth = later.take(stages.left[t], axis=1)
+        rise = later.take(right[t], axis=1)
+        rise -= worth
+        rise *= stages.weight[t]
+        worth += rise
+        worth += stages.cost[t]
+        ahead, here = worth.reshape(values.shape[1:]), values[t]
+        here[:-1] = ahead[1:]
+        np.minimum(ahead[-1, 0], ahead[enter_on, 1] + start_czk, out=here[-1, 0])
+        np.minimum(ahead[-1, 1], ahead[enter_off, 0], out=here[-1, 1])
     return values
 
 
-def _lookup(values: Floats, grid: _Grid, boundary: int, mode: int, slow: float, fast: float) -> float:
-    at = (slow - float(grid.slow_from[boundary])) / float(grid.slow_step[boundary])
-    k = min(max(int(at), 0), grid.slow_count - 2)
-    w = at - k
-    table = values[boundary, mode]
-    if len(grid.fast) == 1:
-        return float(table[0, k] * (1 - w) + table[0, k + 1] * w)
-    f = (fast - float(grid.fast[0])) / float(grid.fast[1] - grid.fast[0])
-    j = min(max(int(f), 0), len(grid.fast) - 2)
-    v = f - j
-    upper = table[j, k] * (1 - w) + table[j, k + 1] * w
-    lower = table[j + 1, k] * (1 - w) + table[j + 1, k + 1] * w
-    return float(upper * (1 - v) + lower * v)
-
-
-def _first_mode(device: RelayDevice) -> int:
-    if device.on_now:
-        return min(max(device.slots_in_state, 1), device.min_on) - 1
-    return device.min_on + min(max(device.slots_in_state, 1), device.min_off) - 1
-
-
 def _roll_out(device: RelayDevice, price_on: Floats, start_czk: float, grid: _Grid, values: Floats) -> RelayBid:
-    slots, n_on = len(device.free_c), device.min_on
-    last = n_on + device.min_off - 1
-    lam0, lam1 = float(device.decay[0]), float(device.decay[1])
-    push0, push1 = float(device.push[0]), float(device.push[1])
+    """Read the schedule off with the exact states; plain floats, as this is one state at a time."""
+    steps = values.shape[1]
+    least = (device.min_off, device.min_on)
+    (lam0, lam1), (push0, push1) = device.decay.tolist(), device.push.tolist()
+    below, above = device.below, device.above
+    froms, widths, fasts = grid.warmth_from.tolist(), grid.warmth_step.tolist(), grid.fast.tolist()
+    points, rows = grid.points, len(fasts)
+    value_at = values.item
     slow = fast = 0.0
-    mode = _first_mode(device)
-    on = np.zeros(slots, dtype=np.bool_)
-    air = np.empty(slots)
+    heat = device.on_now
+    held = min(max(device.slots_in_state, 1), least[heat])
     starts = 0
+    on: list[bool] = []
+    air: list[float] = []
 
-    def worth(t: int, heat: bool, next_mode: int) -> float:
-        u = 1.0 if heat else 0.0
-        z0, z1 = lam0 * slow + push0 * u, lam1 * fast + push1 * u
-        c = float(device.free_c[t]) + z0 + z1
-        money: float = device.below * max(0.0, float(device.low_c[t]) - c) + device.above * max(
-            0.0, c - float(device.high_c[t])
-        )
-        return money + (float(price_on[t]) if heat else 0.0) + _lookup(values, grid, t + 1, next_mode, z0, z1)
+    def later(t: int, run: int, u: int, slow: float, fast: float) -> float:
+        at = (slow + _FAST_IN_WARMTH * fast - froms[t]) / widths[t]
+        k = min(max(int(at), 0), points - 2)
+        w = at - k
+        base = (((t * steps + run) * 2 + u) * rows) * points + k
+        if rows == 1:
+            return float(value_at(base) * (1.0 - w) + value_at(base + 1) * w)
+        across = (fast - fasts[0]) / (fasts[1] - fasts[0])
+        j = min(max(int(across), 0), rows - 2)
+        v = across - j
+        base += j * points
+        first = value_at(base) * (1.0 - w) + value_at(base + 1) * w
+        second = value_at(base + points) * (1.0 - w) + value_at(base + points + 1) * w
+        return float(first * (1.0 - v) + second * v)
 
-    for t in range(slots):
-        if mode < n_on - 1:
-            heat = True
-        elif mode == n_on - 1:
-            heat = worth(t, True, n_on - 1) <= worth(t, False, n_on)
-        elif mode < last:
-            heat = False
-        else:
-            heat = worth(t, True, 0) + start_czk < worth(t, False, last)
-        if heat:
-            starts += mode >= n_on
-            mode = min(mode + 1, n_on - 1) if mode < n_on else 0
-        else:
-            mode = n_on if mode < n_on else min(mode + 1, last)
-        u = 1.0 if heat else 0.0
-        slow, fast = lam0 * slow + push0 * u, lam1 * fast + push1 * u
-        on[t] = heat
-        air[t] = float(device.free_c[t]) + slow + fast
+    for t, (free, low, high, price) in enumerate(
+        zip(device.free_c.tolist(), device.low_c.tolist(), device.high_c.tolist(), price_on.tolist(), strict=True)
+    ):
+        if held >= least[heat]:
+            worth = [0.0, 0.0]
+            for u in (0, 1):
+                z0, z1 = lam0 * slow + push0 * u, lam1 * fast + push1 * u
+                c = free + z0 + z1
+                run = steps - 1 if u == heat else steps - least[u]
+                worth[u] = (
+                    below * max(0.0, low - c)
+                    + above * max(0.0, c - high)
+                    + (price if u else 0.0)
+                    + (start_czk if u and not heat else 0.0)
+                    + later(t + 1, run, u, z0, z1)
+                )
+            wanted = worth[1] <= worth[0] if heat else worth[1] < worth[0]
+            if wanted != heat:
+                heat, held = wanted, 0
+                starts += wanted
+        held += 1
+        slow, fast = lam0 * slow + push0 * heat, lam1 * fast + push1 * heat
+        on.append(heat)
+        air.append(free + slow + fast)
+    temperature_c = np.array(air)
     end_c = device.free_end_c + device.end_gain[0] * slow + device.end_gain[1] * fast
-    comfort = float(_comfort(device, air, device.low_c, device.high_c).sum()) + float(
+    comfort = float(_comfort(device, temperature_c, device.low_c, device.high_c).sum()) + float(
         _terminal(device, np.array([end_c]))[0]
     )
-    return RelayBid(on, air, comfort, int(starts))
+    return RelayBid(np.array(on, dtype=np.bool_), temperature_c, comfort, starts)
 
 
 def best_schedule(
@@ -244,8 +289,8 @@ def best_schedule(
     *,
     start_czk: float,
     starts_max: int | None = None,
-    slow_points: int = 80,
-    fast_points: int = 7,
+    warmth_points: int = 28,
+    fast_points: int = 5,
 ) -> RelayBid:
     """Return the device's best answer to `price_on`, the money for being on in each slot (T,).
 
@@ -254,15 +299,16 @@ def best_schedule(
         price_on: Money for one slot on.
         start_czk: Money per start.
         starts_max: Starts allowed; where the free answer has more, the price of a start is raised by bisection.
-        slow_points: Grid points of the slow mode.
+        warmth_points: Grid points of the warmth.
         fast_points: Grid points of the fast mode.
     """
     if abs(device.push[1]) < 1e-12:
         fast_points = 1
-    grid = _make_grid(device, slow_points, fast_points)
+    grid = _make_grid(device, warmth_points, fast_points)
+    stages = _make_stages(device, price_on, grid)
 
     def answer(per_start: float) -> RelayBid:
-        return _roll_out(device, price_on, per_start, grid, _values(device, price_on, per_start, grid))
+        return _roll_out(device, price_on, per_start, grid, _values(device, stages, per_start, grid))
 
     bid = answer(start_czk)
     if starts_max is None or bid.starts <= starts_max:

@@ -36,14 +36,14 @@ class SolverOptions:
     Attributes:
         limit_s: Wall seconds for everything.
         sweeps: Rounds in which each device may change its mind.
-        slow_points: Grid of the rooms' slow mode.
+        warmth_points: Grid of what heating has added to a room (relay_dp).
         fast_points: Grid of the rooms' fast mode.
     """
 
     limit_s: float = 5.0
     sweeps: int = 2
-    slow_points: int = 80
-    fast_points: int = 7
+    warmth_points: int = 28
+    fast_points: int = 5
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _House:
             price[first:],
             start_czk=problem.weights.start_czk,
             starts_max=int(rooms.starts_max[room]),
-            slow_points=self.options.slow_points,
+            warmth_points=self.options.warmth_points,
             fast_points=self.options.fast_points,
         )
         return np.concatenate([rooms.forced_on[:first, room], bid.on])
