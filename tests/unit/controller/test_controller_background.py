@@ -106,3 +106,35 @@ def test_one_controller_of_a_site_per_host(tmp_path: Path):
         HostLock(path)
     first.release()
     HostLock(path).release()
+
+
+async def test_a_command_under_way_is_broken_off_when_its_device_stops_being_live():
+    rig = await real_rig()
+    rig.inverter.script = lambda name, _params, _count: {"success": True, "message": "ok"} if "get" in name else None
+    stuck = Stuck(rig)
+    await rig.tick()
+    rig.inverter.script = None
+    rig.controller.set_armed(False, by="test")
+    await rig.tick()
+    await let_run()
+    stuck.released.set()
+    await let_run()
+    assert "batteryfirst/set/timeslot" not in [n for n, p in rig.inverter.written if p.get("enabled")]
+    assert rig.inverter.mode == "load_first"
+    assert "battery" not in rig.controller._dispatcher.live  # handed back in the very tick that found it disarmed
+    await rig.controller.stop()
+
+
+async def test_a_hand_back_under_way_is_not_broken_off_by_the_next_tick():
+    rig = await real_rig()
+    await rig.tick()
+    await let_run()
+    assert rig.inverter.mode == "batteryfirst"
+    rig.inverter.answers = False
+    Stuck(rig)
+    rig.controller.set_armed(False, by="test")
+    await rig.tick()
+    under_way = rig.controller._dispatcher._running["battery"]
+    await rig.tick()
+    assert rig.controller._dispatcher._running["battery"] is under_way
+    await rig.controller.stop()

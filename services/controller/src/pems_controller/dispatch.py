@@ -60,8 +60,11 @@ class Dispatcher:
         self.last_actions: deque[Command] = deque(maxlen=_SHOWN)
 
     def load(self) -> None:
-        """Take over which devices a former process left live."""
-        self._live = set(self._store.kept("live", []))
+        """Take over which devices a former process left live; one that is no longer in home.yaml cannot be told."""
+        left = set(self._store.kept("live", []))
+        self._live = left & set(self._actuators)
+        if gone := left - self._live:
+            _log.warning("devices left live are no longer in home.yaml: look after them", devices=sorted(gone))
 
     @property
     def live(self) -> frozenset[str]:
@@ -87,6 +90,7 @@ class Dispatcher:
                     work = self._apply(one)
             else:
                 self._record_only(one)
+                await self._break_off(device, release_too=silent)
                 if silent:
                     self._set_live(device, False)
                     self._actuators[device].forget()
@@ -96,11 +100,24 @@ class Dispatcher:
                 continue
             self._last_s[device] = self._clock.monotonic()
             if self._background:
-                self._running[device] = asyncio.create_task(work, name=f"command:{device}")
+                what = "command" if one.decision.live else "release"
+                self._running[device] = asyncio.create_task(work, name=f"{what}:{device}")
                 started.append(self._running[device])
             else:
                 await work
         await self._wait_a_moment(started)
+
+    async def _break_off(self, device: str, *, release_too: bool) -> None:
+        """Send no more of a command that is under way for a device that is not live any more.
+
+        A slow inverter can be minutes into a sequence; what was sent without an answer stays in doubt.
+        """
+        task = self._running.get(device)
+        if task is None or task.done() or (task.get_name() == f"release:{device}" and not release_too):
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        del self._running[device]
 
     def _may_send(self, device: str) -> bool:
         """One command per device at a time, and per wall second."""
