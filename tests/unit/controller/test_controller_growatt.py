@@ -233,3 +233,18 @@ async def test_an_inverter_that_does_not_answer_does_not_keep_the_stop_waiting()
     await rig.restart()
     await rig.tick(2)
     assert rig.inverter.mode == "load_first"
+
+
+async def test_power_that_was_switched_off_comes_back_after_another_controller_had_its_turn():
+    rig = await planned("off")
+    await rig.tick()
+    on = ("modbus/set", {"id": 0, "type": "16b", "registerType": "H", "value": 1})
+    claim = {"instance": "two", "since": (START + timedelta(minutes=1)).isoformat(), "beat": "x"}
+    await rig.outside.publish("pems/test/controller", json.dumps(claim), retain=True)
+    await rig.tick(minutes=0.2)
+    assert rig.why("battery") == "another_controller"
+    assert on not in rig.inverter.written
+    await rig.give(make_plan(rig.home, rig.clock.now()))  # self-consumption, once that controller is gone
+    await rig.tick()
+    assert rig.mode("battery") == "mpc"
+    assert on in rig.inverter.written

@@ -258,5 +258,12 @@ class GrowattInverter:
         return Outcome("success", True, self._clock.now())
 
     def forget(self) -> None:
-        """Read everything back before the next writes."""
-        self._registers, self._loaded, self._synced = Registers(), True, False
+        """Read everything back before the next writes. Power and export cannot be read: what PEMS took away it owes."""
+        self._load()
+        known = self._registers
+        owed = Registers(
+            inverter_on=None if known.inverter_on else known.inverter_on,
+            export=None if known.export else known.export,
+            in_doubt=tuple(name for name in known.in_doubt if name in {"inverter_on", "export"}),
+        )
+        self._registers, self._synced = owed, False
