@@ -1,6 +1,6 @@
 """The rules without a plan, safety's duty, and what overrides mean."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -265,3 +265,11 @@ def test_what_overrides_mean():
     assert mean("ev", "charge", power_w=2_000.0) == EvWish(2_000)
     assert mean("ev", "off") == EvWish(0)
     assert mean("water", "on") == WaterWish(True)
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25), date(2026, 1, 14)])
+def test_the_car_is_ready_by_the_clock_on_the_wall_when_summer_time_begins_or_ends(day):
+    ev = EvState(True, True, 40.0)
+    deadline = datetime.combine(day, time(7), tzinfo=PRAGUE).astimezone(UTC)
+    assert wish("ev", house(deadline - SLOT * 15, ev=ev)) == EvWish(0.0)
+    assert wish("ev", house(deadline - SLOT * 14, ev=ev)) == EvWish(11_000)

@@ -6,7 +6,7 @@ functions are the counterfactual that plans are compared with (`rule_wishes`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import ceil
 
 from pems_common.comfort import comfort_target_c
@@ -76,9 +76,14 @@ def _next_time(home: Home, time_of_day: str, now: datetime) -> datetime:
     """The next instant after now at a local time of day (HH:MM)."""
     zone = home.site.zone
     today = now.astimezone(zone).date()
-    since_midnight = timedelta(minutes=minutes_of(time_of_day))
-    at = local_midnight(today, zone) + since_midnight
-    return at if at > now else local_midnight(today + timedelta(days=1), zone) + since_midnight
+    hour, minute = divmod(minutes_of(time_of_day), 60)
+
+    def on(day: date) -> datetime:  # by the clock on the wall: some days have 23 or 25 hours
+        midnight = local_midnight(day + timedelta(days=hour // 24), zone).astimezone(zone)
+        return midnight.replace(hour=hour % 24, minute=minute).astimezone(UTC)
+
+    at = on(today)
+    return at if at > now else on(today + timedelta(days=1))
 
 
 def _rise_ahead(home: Home, room: str, now: datetime) -> tuple[datetime, float] | None:
