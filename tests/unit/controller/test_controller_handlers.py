@@ -10,6 +10,7 @@ from tests.unit.controller.controller_kit import START, Rig, battery_plan, make_
 from pems_common.errors import PermanentError
 from pems_common.messages import Alert, Status, Thermal
 from pems_controller.adapters.store import ControllerStore
+from pems_controller.domain.overrides import Override
 
 
 async def test_a_cold_room_is_heated_by_the_rules():
@@ -575,3 +576,32 @@ async def test_the_store_on_disk_survives(tmp_path):
         fail_inside()
     assert store.kept("a") == {"b": 1}
     store.close()
+
+
+async def test_what_was_left_live_but_is_no_longer_in_home_yaml_stops_nothing():
+    rig = Rig()
+    rig.store.keep("live", ["room:big", "room:sold"])
+    await started(rig)
+    assert rig.controller._dispatcher.live == {"room:big"}
+    await rig.controller.stop()
+    assert ("pems/relay/big/enable", "0") in rig.sent()
+    assert not rig.controller._dispatcher.live
+
+
+async def test_readings_kept_by_another_version_do_not_keep_the_controller_from_starting():
+    rig = Rig()
+    seen_at = START.isoformat()
+    rig.store.keep("readings", {"ev": ({"plugged": True}, seen_at), "temperature:big": (20.0, seen_at)})
+    await rig.controller.start()
+    assert rig.controller.counters["kept_unreadable"] == 1
+    assert rig.controller._live.age_s("temperature:big") == 0.0
+
+
+async def test_an_override_given_by_a_clock_that_was_years_ahead_does_not_last_for_years():
+    rig = Rig()
+    ahead = START + timedelta(days=900)
+    rig.store.put_override(Override("room:big", "off", {}, ahead, "person", 1))
+    rig.store.put_override(Override("room:small", "off", {}, START + timedelta(days=6), "person", 2))
+    await started(rig)
+    assert [o.device for o in rig.controller.desk.running()] == ["room:small"]
+    assert set(rig.store.overrides()) == {"room:small"}

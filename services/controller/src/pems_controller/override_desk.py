@@ -25,8 +25,11 @@ class OverrideDesk:
     def load(self) -> None:
         """Bring back what was kept, but not what this house or this program cannot do any more."""
         self._overrides = {}
+        latest = self._clock.now() + LONGEST  # one that ends later was given by a clock that was ahead
         for override in self._store.overrides().values():
             try:
+                if override.until > latest:
+                    raise OverrideProblem("an override lasts at most 7 days")
                 check(self._home, override.device, override.action, override.params)
             except (KeyError, OverrideProblem):
                 self._store.remove_override(override.device)

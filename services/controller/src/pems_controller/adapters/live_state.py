@@ -58,8 +58,13 @@ class LiveState:
         for key, (value, seen_at) in self._store.kept("readings", {}).items():
             made = {"battery": growatt_oig.InverterReading, "ev": EvMessage, "water": WaterMessage}.get(key)
             age_s = (now - parse_instant(seen_at)).total_seconds()
-            if key not in self._values and age_s >= 0:
+            if key in self._values or age_s < 0:
+                continue
+            try:
                 self._values[key] = value if made is None else made(**value)
+            except TypeError:  # another version of this program wrote it; the device speaks again soon
+                self._counters["kept_unreadable"] += 1
+            else:
                 self._seen_s[key] = now_s - age_s
 
     def save(self) -> None:
