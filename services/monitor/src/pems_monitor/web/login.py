@@ -137,6 +137,10 @@ def login_router(store: MonitorStore, clock: Clock, *, default_language: Languag
         if not cookie or not hmac.compare_digest(cookie.encode(), fields.get("token", "").encode()):
             return show(request, t("login.expired", lang), 403)
         async with verifying:
+            # Asked again: many tries sent at once all passed the first look, before the first of them had failed.
+            if wait_s := limit.wait_s(address, clock.monotonic()):
+                message = t("login.locked", lang, seconds=wait_s)
+                return show(request, message, 429, **{"Retry-After": str(wait_s)})
             right = await asyncio.to_thread(store.check_password, fields.get("password", ""))
         if not right:
             limit.failed(address, clock.monotonic())
