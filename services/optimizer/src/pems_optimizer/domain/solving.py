@@ -81,7 +81,8 @@ class _House:
         self.duty = _steady_duty(problem)  # (T, R); becomes 0/1 as rooms decide
         self.path: RoomPath = simulate_rooms(rooms, self.duty)
         self.water_duty = _water_duty(problem)
-        self.order = np.argsort(-rooms.heater_w, kind="stable").tolist()
+        self.order: list[int] = np.argsort(-rooms.heater_w, kind="stable").tolist()
+        self.refused: set[int] = set()
 
     def out_of_time(self) -> bool:
         return self._elapsed_s() > self.options.limit_s - _RESERVE_S
@@ -170,10 +171,15 @@ class _House:
         self.water_duty = (decision.water_on if on is None else on).astype(np.float64)
 
     def sweep(self) -> bool:
-        """Let every room change its mind where the house gains; False when time ran out or nothing changed."""
+        """Let rooms change their mind where the house gains; False when time ran out or nothing changed.
+
+        A room that was refused sits out the next sweep: it would mostly ask for the same again.
+        """
         best = self.money(self.duty, self.path)
         changed = False
-        for room in self.order:
+        asked = [room for room in self.order if room not in self.refused]
+        self.refused = set()
+        for room in asked:
             if best is None or self.out_of_time():
                 return False
             on = self.room_bid(room)
@@ -187,6 +193,8 @@ class _House:
             money = self.money(duty, path)
             if money is not None and money < best - 1e-6:
                 self.duty, self.path, best, changed = duty, path, money, True
+            else:
+                self.refused.add(room)
         return changed
 
 
