@@ -1,5 +1,12 @@
 """Starts the forecaster as a process."""
 
+import sys
+
+if __name__ == "__main__":
+    # pandas loads Arrow where it is installed (ingest's extra), 30 MB, and does as well without: so in this process
+    # it is not there. To be taken away with the first Arrow that the forecaster reads.
+    sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
+
 from pems_common.runner import Running, Runtime, run_service
 from pems_forecaster.adapters.history_http import HistoryHttp
 from pems_forecaster.api import forecaster_router
