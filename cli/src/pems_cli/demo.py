@@ -288,6 +288,7 @@ def _full_report(session: Session, summary: dict[str, Any], *, ok: bool) -> dict
         "speed": session.run.speed,
         "start_at": None if session.run.start_at is None else session.run.start_at.isoformat(),
         "ready_s": session.ready_s,
+        "ready_after_s": session.supervisor.ready_after_s,
         "not_ready": session.not_ready,
         "interrupted": session.interrupted,
         **summary,

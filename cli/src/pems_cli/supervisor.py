@@ -83,6 +83,7 @@ class Supervisor:
 
     Attributes:
         ended: Every unexpected end so far, in order.
+        ready_after_s: Wall seconds from `start_all` until each part was ready.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Supervisor:
         """
         self.parts = {part.name: part for part in parts}
         self.ended: list[Ended] = []
+        self.ready_after_s: dict[str, float] = {}
         self._env = dict(env)
         self._directory = directory
         self._tell = tell
@@ -134,7 +136,8 @@ class Supervisor:
         Returns:
             Names of the parts that are not ready (empty when all are).
         """
-        deadline = time.monotonic() + wait_s
+        begun = time.monotonic()
+        deadline = begun + wait_s
         servers = [part for part in self.parts.values() if part.stage is Stage.SERVER]
         others = [part for part in self.parts.values() if part.stage is not Stage.SERVER]
         waiting: list[Part] = []
@@ -144,7 +147,9 @@ class Supervisor:
             waiting = list(group)
             while waiting and time.monotonic() < deadline and not interrupted():
                 self.step()
-                waiting = [part for part in waiting if not self.is_ready(part.name)]
+                ready = {part.name for part in waiting if self.is_ready(part.name)}
+                self.ready_after_s |= dict.fromkeys(ready, round(time.monotonic() - begun, 2))
+                waiting = [part for part in waiting if part.name not in ready]
                 if waiting:
                     time.sleep(_LOOK_EVERY_S)
             if waiting:
