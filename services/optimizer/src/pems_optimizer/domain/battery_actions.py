@@ -43,9 +43,8 @@ class _Slot(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Every action from every stored energy in every slot (T, A, N)."""
+    """Every action from every stored energy in some slots (slots, A, N)."""
 
-    energy_wh: Floats  # (N,)
     cost: Floats
     after_wh: Floats
 
@@ -85,17 +84,19 @@ class BatteryActions:
         self._all = _Slot(*(column[:, None] for column in columns))
         self._each = [_Slot(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
-    def table(self, points: int) -> Table:
-        """Evaluate every action on `points` stored energies."""
+    def energies_wh(self, points: int) -> Floats:
+        """Return stored energies over the whole range (points,)."""
         battery = self.battery
-        low = min(battery.min_wh, battery.energy_wh)
-        high = max(battery.max_wh, battery.energy_wh)
-        energy = np.linspace(low, high, points)
-        cost = np.empty((self.problem.slots, len(self.actions), points))
+        return np.linspace(min(battery.min_wh, battery.energy_wh), max(battery.max_wh, battery.energy_wh), points)
+
+    def table(self, energy_wh: Floats, first: int, end: int) -> Table:
+        """Evaluate every action in slots `first` to `end` from every stored energy (N,)."""
+        slots = _Slot(*(column[first:end] for column in self._all))
+        cost = np.empty((end - first, len(self.actions), len(energy_wh)))
         after = np.empty_like(cost)
-        for a, action in enumerate(self.actions):  # one at a time stays inside the processor's cache
-            _, cost[:, a], after[:, a] = self._follow(action, self._all, energy, np.minimum, np.maximum)
-        return Table(energy, cost, after)
+        for a, action in enumerate(self.actions):
+            _, cost[:, a], after[:, a] = self._follow(action, slots, energy_wh, np.minimum, np.maximum)
+        return Table(cost, after)
 
     def follow(self, t: int, action: int, energy_wh: float) -> tuple[float, float, float]:
         """Return battery power [W] (+ = discharge), stage cost [CZK] and stored energy after slot `t` [Wh]."""

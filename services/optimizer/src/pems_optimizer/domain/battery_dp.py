@@ -12,12 +12,13 @@ from typing import cast
 import numpy as np
 
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_actions import CHARGE, DISCHARGE, HOLD, OFF, SELF, BatteryActions, Table
-from pems_optimizer.domain.problem import BatterySpec, Floats, PlanningProblem
+from pems_optimizer.domain.battery_actions import CHARGE, DISCHARGE, HOLD, OFF, SELF, BatteryActions
+from pems_optimizer.domain.problem import Floats, PlanningProblem
 
 __all__ = ["FlowMoney", "HouseFlow", "flow_without_battery", "follow_intents", "plan_battery"]
 
 _WAYS = 5
+_BLOCK_SLOTS = 16  # as in relay_dp
 
 
 @dataclass(frozen=True)
@@ -135,29 +136,34 @@ def _settle(
     return pv_used, need - pv_used, curtailed > 1.0
 
 
-def _values(problem: PlanningProblem, battery: BatterySpec, ways: np.ndarray, table: Table) -> Floats:
+def _values(house: BatteryActions, energy_wh: Floats) -> Floats:
     """Return the value of every boundary, last intent and stored energy (T+1, 5, N)."""
-    grid = table.energy_wh
-    n, points = problem.slots, len(grid)
-    at = np.clip((table.after_wh - grid[0]) / (grid[1] - grid[0]), 0.0, points - 1.0)
-    index = np.minimum(at.astype(np.int64), points - 2)
-    weight = at - index
-    left = index + (ways * points)[None, :, None]
-    right = left + 1
+    problem, ways = house.problem, house.ways
+    n, points = problem.slots, len(energy_wh)
+    low, step = energy_wh[0], energy_wh[1] - energy_wh[0]
     values = np.empty((n + 1, _WAYS, points))
-    values[n] = -battery.end_value_czk_wh * grid
+    values[n] = -house.battery.end_value_czk_wh * energy_wh
     change = problem.weights.intent_czk
     groups = [(way, np.flatnonzero(ways == way)) for way in range(_WAYS)]
     spans = [(way, slice(int(m[0]), int(m[-1]) + 1)) for way, m in groups if len(m)]  # actions stand by way
-    for t in range(n - 1, -1, -1):
-        later = values[t + 1].ravel()
-        worth = later.take(left[t])
-        worth += weight[t] * (later.take(right[t]) - worth)
-        worth += table.cost[t]
-        here = values[t]
-        here[:] = worth.min(axis=0) + change
-        for way, span in spans:
-            np.minimum(here[way], worth[span].min(axis=0), out=here[way])
+    for end in range(n, 0, -_BLOCK_SLOTS):
+        first = max(0, end - _BLOCK_SLOTS)
+        table = house.table(energy_wh, first, end)
+        at = np.clip((table.after_wh - low) / step, 0.0, points - 1.0)
+        index = np.minimum(at.astype(np.int64), points - 2)
+        weight = at - index
+        left = index + (ways * points)[None, :, None]
+        right = left + 1
+        for t in range(end - 1, first - 1, -1):
+            i = t - first
+            later = values[t + 1].ravel()
+            worth = later.take(left[i])
+            worth += weight[i] * (later.take(right[i]) - worth)
+            worth += table.cost[i]
+            here = values[t]
+            here[:] = worth.min(axis=0) + change
+            for way, span in spans:
+                np.minimum(here[way], worth[span].min(axis=0), out=here[way])
     return values
 
 
@@ -177,12 +183,12 @@ def plan_battery(
     if battery is None:
         return flow_without_battery(problem, load_w)
     house = BatteryActions(problem, battery, load_w, ev_w, peak_w)
-    table = house.table(points)
-    values, ways = _values(problem, battery, house.ways, table), house.ways.tolist()
+    grid = house.energies_wh(points)
+    values, ways = _values(house, grid), house.ways.tolist()
     forced = [_way_of(i) for i in battery.forced_intent[: battery.forced]]
     energy = battery.energy_wh
     last = _way_of(battery.intent_now) if battery.intent_now else -1
-    step, low = float(table.energy_wh[1] - table.energy_wh[0]), float(table.energy_wh[0])
+    step, low = float(grid[1] - grid[0]), float(grid[0])
     value_at, change = values.item, problem.weights.intent_czk
     chosen: list[int] = []
     powers, stored = np.empty(problem.slots), np.empty(problem.slots)
