@@ -71,9 +71,11 @@ def limit_seconds(truth: Mapping[str, Any]) -> dict[str, float]:
 
     A minute a little above the breaker's rating is not among them: what the family switches on between two ticks is
     not PEMS's to stop, and a breaker carries 1.13 times its rating for an hour. More than that counts, and so does
-    more than 0.5 % of the time above the rating.
+    more than 0.5 % of the time above the rating. A room above its upper limit counts only while it is heated: what
+    the sun and the oven do is not PEMS's doing.
     """
     broken = {name: float(value) for name, value in truth["violations_s"].items() if value > 0}
+    broken.pop("room_above_max", None)
     if broken.get("import_above_breaker", 0.0) <= 0.005 * 3600.0 * float(truth["elapsed_h"]):
         broken.pop("import_above_breaker", None)
     if truth["short_switchings"]:

@@ -160,6 +160,19 @@ async def test_safety_and_the_lower_limit_are_exempt_from_the_budget():
     assert rig.inverter.registers["batteryfirst/stopsoc"] == 22
 
 
+async def test_a_planned_hold_near_the_lower_limit_is_exempt_too():
+    # Seen in a winter week: the budget was gone, load_first took the battery to 10 % under a plan that said hold.
+    rig = await started(Rig())
+    day = START.astimezone(rig.home.site.zone).date()
+    while rig.store.registers_written(day) < 60:
+        rig.store.count_register(day)
+    await rig.give(make_plan(rig.home, rig.clock.now(), battery=battery_plan("hold", soc_pct=23.0)))
+    await rig.tick(SOC=30.0, temperature_c=21.0)
+    assert rig.inverter.mode == "load_first"
+    await rig.tick(SOC=23.0, temperature_c=21.0)
+    assert rig.inverter.mode == "batteryfirst"
+
+
 async def test_a_wrong_clock_is_set_before_a_slot_is_used():
     rig = await planned("hold")
     rig.inverter.clock_text = "2020-01-01 00:00:00"

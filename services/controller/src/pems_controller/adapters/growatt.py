@@ -20,6 +20,7 @@ from pems_common.ids import new_id
 from pems_common.mqtt import Mqtt, MqttMessage
 from pems_controller.adapters.live_state import LiveState
 from pems_controller.adapters.store import ControllerStore
+from pems_controller.domain.battery_limits import FLOOR_LEAVE_PCT
 from pems_controller.domain.inverter_modes import (
     InverterTarget,
     Registers,
@@ -205,9 +206,16 @@ class GrowattInverter:
             return self._needed(InverterTarget()), "inverter_nak"
         used = self._store.registers_written(self._clock.now().astimezone(self._zone).date())
         special = target.kind is not None or not target.inverter_on or not target.export
+        exempt = exempt or self._guards_floor(wish)
         if not exempt and special and used + len(commands) > self._battery.registers_per_day_max and commands:
             return self._needed(InverterTarget()), "register_budget"
         return commands, ""
+
+    def _guards_floor(self, wish: Wish) -> bool:
+        """Whether a hold keeps the battery from its lower limit, whoever asked for it: load_first would not."""
+        soc = self._live.soc_pct
+        hold = isinstance(wish, BatteryWish) and wish.intent == "hold"
+        return hold and soc is not None and soc <= self._battery.soc_min_pct + FLOOR_LEAVE_PCT
 
     def due(self, wish: Wish) -> bool:
         """Whether registers have to be written, and the inverter has not just been found silent."""

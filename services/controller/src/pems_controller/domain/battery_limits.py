@@ -9,11 +9,11 @@ from pems_common.home import Battery, Home
 from pems_common.messages import Clamp
 from pems_controller.domain.state import BatteryState, BatteryWish, Limited
 
-__all__ = ["FLOOR_DWELL_S", "at_floor", "limit_battery"]
+__all__ = ["FLOOR_DWELL_S", "FLOOR_LEAVE_PCT", "at_floor", "limit_battery"]
 
 FLOOR_DWELL_S = 1_800.0
 _FLOOR_ENTER_PCT = 2.0  # a hold pinned there does not charge; 60 s of full discharge take 0.8 %
-_FLOOR_LEAVE_PCT = 4.0
+FLOOR_LEAVE_PCT = 4.0
 _SURPLUS_W = 300.0
 _DISCHARGING = frozenset({"self_consume", "discharge_to_grid"})
 
@@ -30,7 +30,7 @@ def at_floor(battery: Battery, state: BatteryState, floor_held_s: float | None) 
     sunny = state.pv_w - state.load_w >= _SURPLUS_W
     if floor_held_s is None:
         return above <= _FLOOR_ENTER_PCT and not sunny
-    return above <= _FLOOR_LEAVE_PCT and not (sunny and floor_held_s >= FLOOR_DWELL_S)
+    return above <= FLOOR_LEAVE_PCT and not (sunny and floor_held_s >= FLOOR_DWELL_S)
 
 
 def limit_battery(

@@ -21,6 +21,7 @@ _WIDER_K = 0.5
 _NON_TRIPPING = 1.13
 """Times its rated current a breaker must carry for an hour without tripping (IEC 60898-1, table 7)."""
 _TEMPERATURE_TOLERANCE_K = 0.05
+_SENSOR_TOLERANCE_K = 0.3  # offset, noise and quantisation of a room sensor: nobody can act on less
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Truth:
             (
                 "room_below_min",
                 "room_above_max",
+                "heated_above_max",
                 "heating_above_max",
                 "soc_below_min",
                 "soc_above_max",
@@ -141,6 +143,7 @@ class Truth:
         v = self.violation_s
         v["room_below_min"] += step_s * int((air_c < limits.room_min_c - _TEMPERATURE_TOLERANCE_K).sum())
         v["room_above_max"] += step_s * int((air_c > limits.room_max_c + _TEMPERATURE_TOLERANCE_K).sum())
+        v["heated_above_max"] += step_s * int(((air_c > limits.room_max_c + _SENSOR_TOLERANCE_K) & self._relays).sum())
         v["heating_above_max"] += step_s * (heating_w > limits.heating_max_w)
         v["import_above_breaker"] += step_s * (flows.grid_w > self._home.grid.import_max_w)
         v["breaker_overload"] += step_s * (flows.grid_w > _NON_TRIPPING * self._home.grid.import_max_w)
