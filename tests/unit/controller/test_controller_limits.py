@@ -202,3 +202,11 @@ def test_limits_that_the_house_itself_breaks_are_named():
     found = violations(HOME, house(rooms=rooms, battery=battery))
     assert found == ("room_min_c:big", "room_max_c:small", "import_max_w", "soc_min_pct:battery")
     assert violations(HOME, house()) == ()
+
+
+def test_a_hold_below_the_lower_limit_counts_as_charging_from_the_grid():
+    low = house(battery=BatteryState(True, 19.0, 0.0, 12_000.0, 0.0, 12_000.0))
+    held = house(battery=BatteryState(True, 40.0, 0.0, 12_000.0, 0.0, 12_000.0))
+    wishes = {"battery": BatteryWish("hold")}
+    more_w = expected_import_w(HOME, low, wishes) - expected_import_w(HOME, held, wishes)
+    assert more_w == HOME.control.limits.battery_max_w

@@ -13,6 +13,7 @@ from pems_common.home import Home
 from pems_common.messages import Clamp
 from pems_controller.domain.battery_limits import limit_battery
 from pems_controller.domain.state import (
+    BatteryState,
     BatteryWish,
     EvWish,
     HouseState,
@@ -121,6 +122,12 @@ def _heating_w(home: Home, wishes: Mapping[str, Wish]) -> float:
     return sum(home.rooms[d.partition(":")[2]].heat_w for d, w in wishes.items() if isinstance(w, RoomWish) and w.on)
 
 
+def _refills(home: Home, battery: BatteryState) -> bool:
+    """Whether a hold charges from the grid: its stop lies above the lower limit, and the SoC does not."""
+    facts = home.battery
+    return facts is not None and battery.fresh and (battery.soc_pct or 0.0) <= facts.soc_min_pct
+
+
 def expected_import_w(home: Home, state: HouseState, wishes: Mapping[str, Wish]) -> float:
     """Estimate the import from the grid once the wishes are carried out [W].
 
@@ -142,6 +149,8 @@ def expected_import_w(home: Home, state: HouseState, wishes: Mapping[str, Wish])
                 total += home.water.power_w / home.water.cop if on and home.water is not None else 0.0
             case BatteryWish("charge_from_grid", power_w):
                 total += power_w
+            case BatteryWish("hold") if _refills(home, battery):
+                total += home.control.limits.battery_max_w
             case BatteryWish("self_consume"):
                 total -= max(0.0, battery.power_w) if battery.fresh else 0.0
             case _:
