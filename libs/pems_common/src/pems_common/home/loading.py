@@ -1,5 +1,6 @@
 """Reading home.yaml so that each mistake is named by line, field, value and remedy."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def _line_of(node: yaml.Node | None, path: Sequence[int | str]) -> int:
     return line
 
 
+_NAMED_FIELD = re.compile(r"([a-z_]+(?:\.\w+)+): (.*)", re.DOTALL)
 _REMEDIES = {
     "missing": "this field is needed: add it",
     "extra_forbidden": "unknown field: remove it, or correct its spelling",
@@ -115,14 +117,26 @@ def parse_home(text: str, source: str = "home.yaml") -> Home:
     try:
         return Home.model_validate(data)
     except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            path = [part for part in item["loc"] if not str(part).startswith("function-")]
-            value = "" if item["type"] == "missing" or isinstance(item["input"], dict) else repr(item["input"])[:60]
-            remedy = _REMEDIES.get(item["type"], item["msg"].removeprefix("Value error, "))
-            field = ".".join(str(part) for part in path) or "(file)"
-            problems.append(HomeProblem(_line_of(node, path), field, value, remedy))
-        raise HomeError(source, problems) from error
+        raise HomeError(source, _problems(error, node)) from error
+
+
+def _problems(error: ValidationError, node: yaml.Node | None) -> list[HomeProblem]:
+    items = [
+        (tuple(part for part in item["loc"] if not str(part).startswith("function-")), item) for item in error.errors()
+    ]
+    problems = []
+    for path, item in items:
+        # A list is also "too short" for each wrong entry in it, which is named by itself.
+        inner = any(other[: len(path)] == path and len(other) > len(path) for other, _ in items)
+        if item["type"] == "too_short" and inner:
+            continue
+        value = "" if item["type"] == "missing" or isinstance(item["input"], dict) else repr(item["input"])[:60]
+        remedy = _REMEDIES.get(item["type"], item["msg"].removeprefix("Value error, "))
+        if not path and (named := _NAMED_FIELD.match(remedy)):  # found when all fields were seen together
+            path, remedy = tuple(named[1].split(".")), named[2]
+        field = ".".join(str(part) for part in path) or "(file)"
+        problems.append(HomeProblem(_line_of(node, path), field, value, remedy))
+    return problems
 
 
 def load_home(path: Path) -> Home:
