@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.unit.optimizer.optimizer_cases import small_problem
 
+from pems_optimizer.domain.battery_actions import BatteryActions
 from pems_optimizer.domain.battery_dp import HouseFlow, flow_without_battery, follow_intents, plan_battery
 from pems_optimizer.domain.problem import PlanningProblem
 
@@ -124,3 +125,28 @@ def test_a_house_without_battery_has_a_flow_too(problem):
 def test_changing_the_intent_costs(problem):
     dear = replace(problem, weights=replace(problem.weights, intent_czk=100.0))
     assert len(set(plan(dear).intent) - {"hold", "export_pv"}) <= 1
+
+
+@pytest.mark.parametrize("curtailable", [True, False])
+def test_a_single_state_gives_what_the_table_gives(curtailable):
+    problem = small_problem()
+    slots = problem.slots
+    buy = np.linspace(-2.0, 4.0, slots)
+    problem = replace(
+        problem,
+        buy=buy,
+        sell=buy - 0.8,
+        pv_w=np.tile([0.0, 3_000.0, 9_000.0], slots)[:slots],
+        grid=replace(problem.grid, pv_curtailable=curtailable, export_max_w=4_000.0),
+    )
+    ev_w = np.tile([0.0, 0.0, 0.0, 3_000.0], slots)[:slots]
+    house = BatteryActions(problem, problem.battery, problem.load_w + ev_w, ev_w, 5_000.0)
+    energies = house.energies_wh(7)
+    table = house.table(energies, 0, slots)
+    assert len({action.way for action in house.actions}) == 5
+    for t in range(0, slots, 5):
+        for a in range(len(house.actions)):
+            for k, energy in enumerate(energies.tolist()):
+                _, cost, after = house.follow(t, a, energy)
+                assert cost == pytest.approx(table.cost[t, a, k])
+                assert after == pytest.approx(table.after_wh[t, a, k])
