@@ -18,7 +18,7 @@ from pems_common.home import Home, load_home
 from pems_common.messages import wrap
 from pems_common.settings import ServiceSettings
 from pems_common.timegrid import slot_start
-from pems_optimizer import handlers
+from pems_optimizer import request_ledger
 from pems_optimizer.adapters.celery_app import make_celery
 from pems_optimizer.adapters.queues import CeleryQueue
 from pems_optimizer.handlers import PlannerHandlers
@@ -73,8 +73,8 @@ def home(tmp_path) -> tuple[Path, Home]:
 
 @pytest.mark.slow
 async def test_plans_come_from_a_worker_and_its_death_is_noticed(own_redis_server, home, tmp_path, monkeypatch):
-    monkeypatch.setattr(handlers, "DEADLINE_EXTRA_S", 2.0)
-    monkeypatch.setattr(handlers, "RETRY_S", 3.0)
+    monkeypatch.setattr(request_ledger, "DEADLINE_EXTRA_S", 2.0)
+    monkeypatch.setattr(request_ledger, "RETRY_S", 3.0)
     path, site = home
     url = own_redis_server.url
     env = {
