@@ -17,10 +17,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import structlog
 
 from pems_common.home import load_home
+from pems_common.messages import Mode
 from pems_common.world import World, WorldFile, open_world, write_world_file
 from pems_lab.comparison import limit_seconds
 from pems_lab.house_run import HouseRun
@@ -50,7 +52,6 @@ async def _case(start: datetime, days: float, seed: int, recorded: bool) -> bool
     account = await run.run(length)
     took_s = time.perf_counter() - began
     verdict = judge(HOME, account, rules.truth, start)
-    modes = sorted({mode for ticks in account.mode_ticks.values() for mode in ticks})
     solve = sorted(plan.solver.solve_s for _, plan in account.plans)
     print(
         json.dumps(
@@ -67,7 +68,7 @@ async def _case(start: datetime, days: float, seed: int, recorded: bool) -> bool
                 "peak_w": account.truth["peak_import_15min_w"],
                 "rules_peak_w": rules.truth["peak_import_15min_w"],
                 "foreseen_4h_error_k": None if verdict.prediction_k is None else round(verdict.prediction_k, 3),
-                "modes": {mode: round(account.share(mode), 4) for mode in modes},
+                "modes": {mode: round(account.share(mode), 4) for mode in get_args(Mode)},
                 "mpc_rooms": round(account.share("mpc", "room:"), 4),
                 "mpc_battery": round(account.share("mpc", "battery"), 4),
                 "hours_with_plan": hourly_plans(account, start, int(days * 24)),
