@@ -59,7 +59,11 @@ async def test_process_forecasts_and_stops_cleanly(own_redis_server: RedisServer
             assert forecast is not None, log.read_text()
             body = read_body(forecast, Forecast)
             assert body.degraded == ()
-            rooms = await bus.latest_all("thermal", "home")
+            for _ in range(100):  # room models follow the forecast one by one
+                rooms = await bus.latest_all("thermal", "home")
+                if len(rooms) == 17:
+                    break
+                await asyncio.sleep(0.1)
             assert len(rooms) == 17
             assert read_body(rooms["obyvak"], Thermal).state is not None
             assert (await client.get("/v1/forecast")).json()["id"] == forecast.id
