@@ -52,7 +52,6 @@ async def _case(start: datetime, days: float, seed: int, recorded: bool) -> bool
     account = await run.run(length)
     took_s = time.perf_counter() - began
     verdict = judge(HOME, account, rules.truth, start)
-    solve = sorted(plan.solver.solve_s for _, plan in account.plans)
     print(
         json.dumps(
             {
@@ -74,7 +73,6 @@ async def _case(start: datetime, days: float, seed: int, recorded: bool) -> bool
                 "hours_with_plan": hourly_plans(account, start, int(days * 24)),
                 "plans": len(account.plans),
                 "rule_plans": account.rule_plans,
-                "solve_s_median": round(solve[len(solve) // 2], 3) if solve else None,
                 "limits_broken": limit_seconds(account.truth),
                 "rules_limits_broken": limit_seconds(rules.truth),
                 "failures": verdict.failures,
