@@ -78,7 +78,7 @@ def _oracle(p: PlanningProblem, relay_on: np.ndarray | None = None) -> float:
         m += energy[t] >= b.max_wh - b.capacity_wh * (1 - edge[t][2])
         m += self_in[t] >= b.charge_max_w * edge[t][3]
         before = b.energy_wh if t == 0 else energy[t - 1]
-        moved = (charge[t] + self_in[t]) * b.leg * p.dt_h - (give[t] + self_out[t]) * p.dt_h / b.leg
+        moved = (charge[t] + self_in[t]) * b.charge_efficiency * p.dt_h - (give[t] + self_out[t]) * p.dt_h / b.discharge_efficiency
         m += energy[t] == before + moved
         m += energy[t] >= b.min_wh
         m += energy[t] <= b.max_wh

@@ -39,6 +39,8 @@ class _Slot(NamedTuple):
     sell: Any
     export_cap_w: Any
     pv_off_w: Any
+    charge_max_w: Any
+    discharge_max_w: Any
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class BatteryActions:
             pv_off = np.where(problem.buy + weights.export_czk_kwh < 0.0, grid.import_max_w, -np.inf)
         else:
             export_cap, pv_off = np.full(problem.slots, np.inf), np.full(problem.slots, -np.inf)
-        columns = (load_w, problem.pv_w, ev_w, problem.buy, problem.sell, export_cap, pv_off)
+        limits = battery.charge_limit_w(problem.slots), battery.discharge_limit_w(problem.slots)
+        columns = (load_w, problem.pv_w, ev_w, problem.buy, problem.sell, export_cap, pv_off, *limits)
         self._all = _Slot(*(column[:, None] for column in columns))
         self._each = [_Slot(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
@@ -110,8 +113,11 @@ class BatteryActions:
         p, b, w, dt = self.problem, self.battery, self.problem.weights, self.problem.dt_h
         way, level = action
         load, pv = slot.load_w, slot.pv_w
-        takes = least(b.charge_max_w, most(b.max_wh - energy_wh, 0.0) / (b.leg * dt))
-        gives = least(b.discharge_max_w, most(energy_wh - b.min_wh, 0.0) * b.leg / dt)
+        takes = least(slot.charge_max_w, most(b.max_wh - energy_wh, 0.0) / (b.charge_efficiency * dt))
+        if b.tapers:
+            fall = (b.charge_max_w - b.taper_full_w) / (b.max_wh - b.taper_from_wh)
+            takes = least(takes, b.charge_max_w - fall * most(energy_wh - b.taper_from_wh, 0.0))
+        gives = least(slot.discharge_max_w, most(energy_wh - b.min_wh, 0.0) * b.discharge_efficiency / dt)
         gives = least(gives, most(p.grid.inverter_max_w - pv, 0.0))
         deficit = load - pv
         bad: Any = False
@@ -141,5 +147,7 @@ class BatteryActions:
             + most(imported - p.grid.import_max_w, 0.0) * w.overload_czk_kwh
         )
         cost = cost + 0.5 * w.peak_czk_kw / 1000.0 * most(imported - self._peak_w, 0.0) + FORBIDDEN * bad
-        after = energy_wh - (given / b.leg + least(power, 0.0) * b.leg) * dt
+        after = energy_wh - (given / b.discharge_efficiency + least(power, 0.0) * b.charge_efficiency) * dt
+        if b.reserve_czk_kwh_h > 0.0:
+            cost = cost + most(b.reserve_wh - after, 0.0) * (b.reserve_czk_kwh_h * p.kwh)
         return power, cost, after

@@ -150,11 +150,12 @@ class DispatchLp:
             ("ev", -1.0),
         ):
             put(0, name, sign)
-        leg = 1.0 if battery is None else battery.leg
+        into = 1.0 if battery is None else battery.charge_efficiency
+        out = 1.0 if battery is None else battery.discharge_efficiency
         put(n, "energy", 1.0)
         put(n, "energy", -1.0, shift=1)
-        put(n, "charge", -leg * p.dt_h)
-        put(n, "discharge", p.dt_h / leg)
+        put(n, "charge", -into * p.dt_h)
+        put(n, "discharge", p.dt_h / out)
         put(2 * n, "import", -1.0)
         put(2 * n, "over", -1.0)
         rows.append(np.arange(n) + 2 * n)
@@ -236,7 +237,7 @@ def price_to_run(problem: PlanningProblem, dispatch: Dispatch, power_w: float, *
     room = np.full(problem.slots, np.inf)
     if battery is not None:
         spare = np.maximum(battery.discharge_max_w - dispatch.discharge_w, 0.0) + dispatch.charge_w
-        worth = dispatch.energy_value * problem.dt_h / battery.leg + battery.wear_czk_kwh * kwh
+        worth = dispatch.energy_value * problem.dt_h / battery.discharge_efficiency + battery.wear_czk_kwh * kwh
         held = np.where(spare > 0.3 * power_w, np.minimum(next_price, np.maximum(worth, price)), next_price)
         room = np.where(price < buy - 1e-12, spare, room)
         next_price = np.where(surplus > 1.0, held, next_price)

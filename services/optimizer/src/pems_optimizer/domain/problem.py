@@ -6,11 +6,13 @@ of slots, `R` the number of planned rooms. Grid + = import, battery + = discharg
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ApplianceSpec",
     "BatterySpec",
     "Bools",
     "EvSpec",
@@ -19,6 +21,8 @@ __all__ = [
     "Note",
     "PlanningProblem",
     "RoomSet",
+    "Scenario",
+    "Uncertainty",
     "WaterSpec",
     "Weights",
 ]
@@ -43,7 +47,7 @@ class Weights:
         profile: Name of the profile these come from.
         given: The profile's own weights, for display.
         export_czk_kwh: Charged per kWh exported or curtailed (self-consumption).
-        peak_czk_kw: Charged for the horizon's highest mean import of a slot.
+        peak_czk_kw: Charged for the highest mean import of a slot, as far as it is above the month's peak so far.
         below_czk_k_h: Per K h below a room's planning band.
         above_czk_k_h: Per K h above it.
         start_czk: Per relay start.
@@ -141,12 +145,26 @@ class BatterySpec:
     """The house battery. Energies are stored energy [Wh], powers at the AC side [W].
 
     Attributes:
+        min_wh: Never planned below this.
+        charge_max_w: Most charging power.
+        discharge_max_w: Most discharging power.
         dispatch_min_w: Least power when charging from or discharging to the grid.
-        leg: Efficiency of one way.
+        charge_efficiency: Stored per Wh taken at the AC side.
+        discharge_efficiency: Given at the AC side per stored Wh.
+        wear_czk_kwh: Per kWh given.
         end_value_czk_wh: Value of a stored Wh at the end of the horizon.
+        control: What the inverter understands: `intents` (HOUSE.md: modes, with a least power to and from the grid)
+            or `setpoint` (any power in either direction, in every slot).
         intent_now: Intent of the running slot, empty where unknown.
         forced: First slots whose intent is not free.
         forced_intent: Intent in each of them.
+        charge_share: Part of `charge_max_w` that is there in each slot, less in the cold (T,); empty means all.
+        discharge_share: The same for discharging.
+        taper_from_wh: From this stored energy on charging power falls in a straight line ...
+        taper_full_w: ... to this at `max_wh`. No taper where `taper_from_wh` is not below `max_wh`.
+        reserve_wh: Stored energy that should stay for an outage: below it, each kWh and hour costs
+            `reserve_czk_kwh_h`.
+        reserve_czk_kwh_h: That price.
     """
 
     capacity_wh: float
@@ -156,19 +174,43 @@ class BatterySpec:
     charge_max_w: float
     discharge_max_w: float
     dispatch_min_w: float
-    leg: float
+    charge_efficiency: float
+    discharge_efficiency: float
     wear_czk_kwh: float
     end_value_czk_wh: float
+    control: Literal["intents", "setpoint"] = "intents"
     intent_now: str = ""
     forced: int = 0
     forced_intent: tuple[str, ...] = ()
+    charge_share: Floats = field(default_factory=lambda: np.empty(0))
+    discharge_share: Floats = field(default_factory=lambda: np.empty(0))
+    taper_from_wh: float = np.inf
+    taper_full_w: float = 0.0
+    reserve_wh: float = 0.0
+    reserve_czk_kwh_h: float = 0.0
+
+    @property
+    def tapers(self) -> bool:
+        """Whether charging power falls near full."""
+        return self.taper_from_wh < self.max_wh
+
+    def charge_limit_w(self, slots: int) -> Floats:
+        """Most charging power in each slot, taper aside (T,)."""
+        share = self.charge_share if len(self.charge_share) else np.ones(slots)
+        return np.asarray(self.charge_max_w * share, dtype=np.float64)
+
+    def discharge_limit_w(self, slots: int) -> Floats:
+        """Most discharging power in each slot (T,)."""
+        share = self.discharge_share if len(self.discharge_share) else np.ones(slots)
+        return np.asarray(self.discharge_max_w * share, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class EvSpec:
-    """The car: energy at the plug [Wh] wanted by the end of slot `deadline - 1`.
+    """The car: energy at the plug [Wh] wanted by the end of slot `deadline - 1`; never out of the house battery.
 
     Attributes:
+        power_min_w: It charges with 0 or at least this.
         forced_w: Power in the first slots that are not free (n,).
         short_czk_kwh: Charged per kWh missing at the deadline.
     """
@@ -190,8 +232,8 @@ class WaterSpec:
         electric_w: Electricity while on.
         capacity_wh_k: Of the tank.
         temperature_c: Now.
-        low_c: Least temperature wanted.
-        high_c: Where its own thermostat cuts off.
+        low_c: Least temperature wanted at the end of each slot (T,); the hygiene temperature where it is due.
+        high_c: Where its own thermostat cuts off (T,).
         drain_w: Mean heat taken by use and losses in each slot (T,).
         end_value_czk_k: Value of one K at the end.
     """
@@ -200,26 +242,100 @@ class WaterSpec:
     electric_w: float
     capacity_wh_k: float
     temperature_c: float
-    low_c: float
-    high_c: float
+    low_c: Floats
+    high_c: Floats
     drain_w: Floats
     on_now: bool
     slots_in_state: int
     end_value_czk_k: float
     below_czk_k_h: float = 2.0
+    min_on: int = 2
+    min_off: int = 2
     forced: int = 0
     forced_on: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
+class ApplianceSpec:
+    """A machine that has to run for some slots in a window: dishwasher, washing machine, pump.
+
+    Attributes:
+        power_w: While it runs.
+        run_slots: Slots it has to run, from the start of the horizon on.
+        earliest: First slot in which it may run.
+        deadline: It has to be done by the end of slot `deadline - 1`.
+        interruptible: Whether it may pause.
+        start_czk: Per start.
+        missing_czk: Per slot it did not get.
+        forced: First slots that are not free.
+        forced_on: What happens in them.
+        on_now: Whether it runs now.
+    """
+
+    name: str
+    power_w: float
+    run_slots: int
+    earliest: int
+    deadline: int
+    interruptible: bool = False
+    start_czk: float = 0.0
+    missing_czk: float = 50.0
+    forced: int = 0
+    forced_on: tuple[bool, ...] = ()
+    on_now: bool = False
+
+
+@dataclass(frozen=True)
 class GridSpec:
-    """Limits of the connection and of the inverter [W]."""
+    """Limits of the connection and of the inverter [W].
+
+    Attributes:
+        import_max_w: Main breaker, with its margin.
+        export_max_w: 0 where nothing may be exported.
+        heating_max_w: All relays together.
+        inverter_max_w: PV and battery together, at the AC side.
+        peak_so_far_w: Highest 15-min mean import of this month: only what goes above it costs.
+    """
 
     import_max_w: float
     export_max_w: float
     heating_max_w: float
     inverter_max_w: float
     pv_curtailable: bool
+    peak_so_far_w: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One possible course of the days ahead, with its probability."""
+
+    name: str
+    probability: float
+    pv_w: Floats
+    load_w: Floats
+    buy: Floats
+    sell: Floats
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How a plan deals with what is not known.
+
+    Attributes:
+        strategy: `point` plans for the expected course; `robust` for the worst of base, PV less, load more and price
+            more by `spread`; `scenarios` for the expectation over `scenarios`, with a share of its bad tail.
+        spread: Share by which the robust strategy moves each input.
+        scenarios: Courses with probabilities that sum to 1.
+        shared_slots: First slots in which battery and grid do the same in all scenarios.
+        cvar_share: Weight of the mean of the worst `cvar_tail` of the probability against the expectation.
+    """
+
+    strategy: Literal["point", "robust", "scenarios"] = "point"
+    spread: float = 0.1
+    scenarios: tuple[Scenario, ...] = ()
+    shared_slots: int = 4
+    cvar_share: float = 0.0
+    cvar_tail: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -239,6 +355,8 @@ class PlanningProblem:
         heating_season: Whether the rules charge the battery from the grid at all.
         ev: The car to charge; None where none is plugged in or it has enough.
         charger_known: Whether there is a charger that reports; without a car to charge its plan is 0 W.
+        appliances: Machines that have to run in a window.
+        uncertainty: How the plan deals with what is not known.
         notes: What is worse than usual in these inputs.
     """
 
@@ -262,6 +380,8 @@ class PlanningProblem:
     notes: tuple[Note, ...] = ()
     step: timedelta = timedelta(minutes=15)
     charger_known: bool = False
+    appliances: tuple[ApplianceSpec, ...] = ()
+    uncertainty: Uncertainty = field(default_factory=Uncertainty)
 
     @property
     def dt_h(self) -> float:

@@ -85,9 +85,9 @@ def _water(problem: PlanningProblem) -> Bools:
         if t < water.forced:
             heating = water.forced_on[t]
         elif heating:
-            heating = temperature < water.high_c - 1.0
+            heating = temperature < water.high_c[t] - 1.0
         else:
-            heating = temperature < water.low_c + 3.0
+            heating = temperature < water.low_c[t] + 3.0
         on[t] = heating
         gain = water.heat_w if heating else 0.0
         temperature += (gain - float(water.drain_w[t])) * dt / water.capacity_wh_k

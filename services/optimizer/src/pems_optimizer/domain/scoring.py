@@ -96,7 +96,7 @@ def verify(problem: PlanningProblem, decision: Decision, flow: HouseFlow) -> Ver
         water = problem.water
         water_c = simulate_water(water, decision.water_on, problem.dt_h)
         comfort += float(np.maximum(water.low_c - water_c[1:], 0.0).sum()) * water.below_czk_k_h * problem.dt_h
-        end += water.end_value_czk_k * max(0.0, water.high_c - float(water_c[-1]))
+        end += water.end_value_czk_k * max(0.0, float(water.high_c[-1]) - float(water_c[-1]))
         starts += start_count(decision.water_on, water.on_now) * problem.weights.start_czk
     if problem.ev is not None:
         got = float(decision.ev_w[: problem.ev.deadline].sum()) * problem.dt_h

@@ -120,7 +120,7 @@ def simulate_water(water: WaterSpec, on: Bools, dt_h: float) -> Floats:
     for t, heat in enumerate(on.tolist()):
         warm = path[t] - water.drain_w[t] * dt_h / water.capacity_wh_k
         gain = water.heat_w * dt_h / water.capacity_wh_k if heat else 0.0
-        path[t + 1] = max(warm, min(warm + gain, water.high_c))
+        path[t + 1] = max(warm, min(warm + gain, water.high_c[t]))
     return path
 
 
@@ -141,15 +141,15 @@ def water_device(water: WaterSpec, dt_h: float) -> RelayDevice:
         decay=np.array([1.0, 0.0]),
         push=np.array([water.heat_w * dt_h / water.capacity_wh_k, 0.0]),
         end_gain=np.array([1.0, 0.0]),
-        low_c=np.full(count, water.low_c),
-        high_c=np.full(count, water.high_c),
+        low_c=water.low_c[first:],
+        high_c=water.high_c[first:],
         below=water.below_czk_k_h * dt_h,
         above=20.0 * dt_h,
-        end_reference_c=water.high_c,
+        end_reference_c=float(water.high_c[-1]),
         end_value=water.end_value_czk_k,
         end_bonus=0.0,
-        min_on=2,
-        min_off=2,
+        min_on=water.min_on,
+        min_off=water.min_off,
         on_now=on_now,
         slots_in_state=slots,
     )
