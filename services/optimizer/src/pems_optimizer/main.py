@@ -5,6 +5,7 @@ from pems_optimizer.adapters.celery_app import make_celery
 from pems_optimizer.adapters.planner_memory import FileMemory
 from pems_optimizer.adapters.queues import CeleryQueue
 from pems_optimizer.api import make_router
+from pems_optimizer.api_formats import make_formats_router
 from pems_optimizer.handlers import PlannerHandlers
 
 __all__ = ["build", "main"]
@@ -20,7 +21,8 @@ def build(rt: Runtime) -> Running:
         memory=FileMemory(rt.settings.data / "optimizer" / "planner.json"),
         source=rt.source,
     )
-    return Running(service=planner, routers=[make_router(planner, rt.home, rt.auth.require_write)])
+    formats = make_formats_router(planner, rt.home, rt.bus, rt.clock)
+    return Running(service=planner, routers=[formats, make_router(planner, rt.home, rt.auth.require_write)])
 
 
 def main() -> None:
