@@ -1,0 +1,34 @@
+"""A small plan record: a real problem with the rules' decision."""
+
+from functools import cache
+
+import numpy as np
+from tests.unit.optimizer.optimizer_cases import START, small_home, small_problem
+
+from pems_optimizer.domain.plan_record import PlanRecord
+from pems_optimizer.domain.scoring import Decision
+
+__all__ = ["a_record"]
+
+_ROOMS = ("pokoj_1", "zachod", "pokoj_2")
+
+
+@cache
+def a_record(plan_no: int = 1, *, site: str = "home", rooms: int = 1, plan_id: str = "") -> PlanRecord:
+    """Return a record of a house with few rooms, every third slot heated."""
+    problem = small_problem(small_home(*_ROOMS[:rooms]))
+    on = np.zeros((problem.slots, rooms), dtype=np.bool_)
+    on[::12] = on[1::12] = True
+    decision = Decision(on, np.zeros(problem.slots, dtype=np.bool_), np.zeros(problem.slots))
+    return PlanRecord(
+        site=site,
+        plan_id=plan_id or f"plan-{plan_no}",
+        plan_no=plan_no,
+        config_hash="c",
+        issued_at=START,
+        objective_czk=123.456789,
+        peak_w=4000.0,
+        problem=problem,
+        decision=decision,
+        correlation={"pv": 0.9, "load": 0.8},
+    )
