@@ -5,12 +5,13 @@ dispatch. Only a gain above the home's threshold replaces them. A kept plan is i
 fresh states, battery and car), because a plan is trusted for two hours only and measured states drift.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pems_common.home import Home
 from pems_common.messages import Plan, PlanInputs
@@ -23,7 +24,7 @@ from pems_optimizer.domain.scenarios import named_scenarios
 from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
 from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, dispatch_battery, solve
 
-__all__ = ["Ask", "make_plan", "make_rule_plan"]
+__all__ = ["Ask", "MadePlan", "make_plan", "make_rule_plan", "plan_with_making"]
 
 _DIFF_SLOTS = 96
 _DIFF_LINES = 6
@@ -44,6 +45,22 @@ class Ask:
     now: datetime
     decide_from: datetime
     limit_s: float
+
+
+@dataclass(frozen=True)
+class MadePlan:
+    """A plan message and what it was made from.
+
+    Attributes:
+        problem: What was solved.
+        chosen: What was chosen, verified.
+        memory: What the solver wants back for a certificate, a "why" or a re-plan; empty where it keeps nothing.
+    """
+
+    plan: Plan
+    problem: PlanningProblem
+    chosen: Verified
+    memory: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def _running(home: Home, known: Known, now: datetime) -> Plan | None:
@@ -96,6 +113,19 @@ def _weigh(
 def make_plan(
     home: Home, known: Known, inputs: PlanInputs, ask: Ask, *, elapsed_s: Callable[[], float], sweeps: int = 3
 ) -> Plan:
+    """Make the plan for what is known now: the message of `plan_with_making`, with the same arguments and errors."""
+    return plan_with_making(home, known, inputs, ask, elapsed_s=elapsed_s, sweeps=sweeps).plan
+
+
+def plan_with_making(
+    home: Home,
+    known: Known,
+    inputs: PlanInputs,
+    ask: Ask,
+    *,
+    elapsed_s: Callable[[], float],
+    sweeps: int = 3,
+) -> MadePlan:
     """Make the plan for what is known now.
 
     Args:
@@ -120,7 +150,8 @@ def make_plan(
         move_on=lambda rules: None if running is None else moved_on(problem, RunningPlan(running), rules),
     )
     if isinstance(outcome, NoPlan):
-        return _as_rules(problem, outcome.rules, head, outcome.why, elapsed_s() - build_s)
+        rules = _as_rules(problem, outcome.rules, head, outcome.why, elapsed_s() - build_s)
+        return MadePlan(rules, problem, outcome.rules)
     chosen, diff = _weigh(problem, outcome, running, home.optimization.keep_gain_czk)
     costs = named_scenarios(problem, chosen, lambda: elapsed_s() < ask.limit_s - 0.3)
     status: Literal["optimal", "incumbent"] = "incumbent"
@@ -133,7 +164,7 @@ def make_plan(
         baseline_total_czk=_baseline_czk(outcome.rules, chosen),
         notes=() if outcome.complete else (Note("time_limit", {"limit_s": ask.limit_s}),),
     )
-    return plan_body(problem, chosen, head)
+    return MadePlan(plan_body(problem, chosen, head), problem, chosen)
 
 
 def make_rule_plan(home: Home, known: Known, inputs: PlanInputs, ask: Ask, why: str) -> Plan:
