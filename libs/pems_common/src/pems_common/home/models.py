@@ -7,24 +7,31 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from pems_common.home.consumers import Appliance, Ev, Hygiene, WaterHeater
 from pems_common.home.devices import Devices
+from pems_common.home.planning import Optimization, Uncertainty
 from pems_common.home.section import Section
+from pems_common.home.storage import Battery, Cold, Taper
 from pems_common.home.tariff import Tariff, minutes_of
 
 __all__ = [
     "Appliance",
     "Battery",
+    "Cold",
     "Comfort",
     "Control",
     "Ev",
     "Grid",
     "Home",
+    "Hygiene",
     "Limits",
     "Optimization",
     "Pv",
     "Roof",
     "Room",
     "Site",
+    "Taper",
+    "Uncertainty",
     "WaterHeater",
 ]
 
@@ -81,33 +88,6 @@ class Pv(Section):
         return sum(roof.peak_w for roof in self.roofs)
 
 
-class Battery(Section):
-    """The house battery behind the hybrid inverter."""
-
-    capacity_wh: float = Field(gt=0)
-    soc_min_pct: float = Field(default=20, ge=0, le=100)
-    soc_max_pct: float = Field(default=100, ge=0, le=100)
-    power_max_w: float = Field(default=5_300, gt=0)
-    device_scale_w: float = Field(default=9_800, gt=0, description="power that the device calls 100 %")
-    round_trip_efficiency: float = Field(default=0.85, gt=0.3, le=1)
-    dispatch_min_w: float = Field(
-        default=2_450, ge=0, description="least useful power when told to charge or discharge"
-    )
-    wear_czk_kwh: float = Field(default=1.0, ge=0, description="per kWh taken out")
-    registers_per_day_max: int = Field(default=60, ge=4)
-
-    @model_validator(mode="after")
-    def _limits(self) -> Self:
-        if self.soc_min_pct >= self.soc_max_pct:
-            raise ValueError(f"soc_min_pct {self.soc_min_pct} must be below soc_max_pct {self.soc_max_pct}")
-        return self
-
-    @property
-    def leg_efficiency(self) -> float:
-        """Efficiency of one way, the square root of the round trip."""
-        return float(self.round_trip_efficiency**0.5)
-
-
 class Grid(Section):
     """The connection to the public grid."""
 
@@ -115,12 +95,21 @@ class Grid(Section):
     breaker_a: float = Field(default=25, gt=0)
     voltage_v: float = Field(default=230, gt=90, lt=300)
     export_max_w: float = Field(default=10_000, ge=0)
+    export_allowed: bool = Field(default=True, description="false: nothing may flow to the grid, PV is held back")
     peak_czk_kw: float = Field(default=40.0, ge=0, description="what a kW of the plan's import peak counts as")
+    peak_is_monthly: bool = Field(
+        default=True, description="only what goes above this month's highest quarter of an hour so far counts"
+    )
 
     @property
     def import_max_w(self) -> float:
         """What the main breaker lets through [W]."""
         return self.phases * self.breaker_a * self.voltage_v
+
+    @property
+    def export_limit_w(self) -> float:
+        """What may flow to the grid [W]."""
+        return self.export_max_w if self.export_allowed else 0.0
 
 
 class Room(Section):
@@ -161,43 +150,6 @@ class Comfort(Section):
         return text
 
 
-class Ev(Section):
-    """An electric car at a controllable charger. It is never charged from the house battery."""
-
-    capacity_wh: float = Field(default=75_000, gt=0)
-    power_min_w: float = Field(default=1_400, gt=0)
-    power_max_w: float = Field(default=11_000, gt=0)
-    efficiency: float = Field(default=0.9, gt=0.5, le=1)
-    target_soc_pct: float = Field(default=80, ge=10, le=100)
-    ready_by: str = "07:00"
-
-    @model_validator(mode="after")
-    def _limits(self) -> Self:
-        minutes_of(self.ready_by)
-        if self.power_min_w > self.power_max_w:
-            raise ValueError(f"power_min_w {self.power_min_w} must not exceed power_max_w {self.power_max_w}")
-        return self
-
-
-class WaterHeater(Section):
-    """A hot water tank with a switchable heat pump."""
-
-    power_w: float = Field(default=2_000, gt=0, description="heat output while on")
-    cop: float = Field(default=2.5, ge=1, le=6, description="heat per electricity: electric draw is power_w / cop")
-    volume_l: float = Field(default=200, gt=0)
-    target_c: float = Field(default=52, ge=30, le=70)
-    min_c: float = Field(default=42, ge=20, le=65)
-    standing_loss_w: float = Field(default=60, ge=0)
-    use_wh_day: float = Field(default=8_000, ge=0)
-
-
-class Appliance(Section):
-    """A shiftable appliance that announces itself ready; for display and load in this version."""
-
-    power_w: float = Field(gt=0)
-    run_minutes: int = Field(gt=0, le=600)
-
-
 class Limits(Section):
     """Hard limits on everything that is sent, whatever asked for it."""
 
@@ -221,22 +173,6 @@ class Control(Section):
     battery_silence_s: float = Field(default=120, gt=0)
     room_silence_s: float = Field(default=900, gt=0)
     limits: Limits = Limits()
-
-
-class Optimization(Section):
-    """How plans are made."""
-
-    horizon_h: int = Field(default=48, ge=12, le=96)
-    profile: Literal["economic", "balanced", "comfort", "green"] = "balanced"
-    plan_min_on_minutes: int = Field(default=30, ge=15, le=120)
-    plan_min_off_minutes: int = Field(default=30, ge=15, le=120)
-    starts_per_48h_max: int = Field(default=24, ge=4)
-    switching_czk: float = Field(default=0.05, ge=0, description="per relay start")
-    self_consumption_czk_kwh: float = Field(
-        default=2.5, ge=0, description="per kWh exported or curtailed, times weight"
-    )
-    time_limit_s: float = Field(default=5.0, gt=0.1, le=60)
-    keep_gain_czk: float = Field(default=1.0, ge=0, description="a new plan must gain this much to replace the old one")
 
 
 class Home(Section):
@@ -265,6 +201,9 @@ class Home(Section):
             for other in room.neighbours:
                 if other not in self.rooms:
                     raise ValueError(f"rooms.{name}.neighbours: {other!r} is no room of this house")
+        for name in self.appliances:
+            if not _NAME.match(name):
+                raise ValueError(f"appliances.{name}: use lower-case ASCII letters, digits and _")
         known = {*self.device_names, "*"}
         for name in self.control.rollout:
             if name not in known:

@@ -59,7 +59,7 @@ class Inverter:
         self.string_share = [0.5, 0.5]
         self._scale_w = home.battery.device_scale_w if home.battery else 0.0
         self._ac_limit_w = home.pv.inverter_ac_limit_w
-        self._export_max_w = home.grid.export_max_w
+        self._export_max_w = home.grid.export_limit_w
         self._efficiency = min(0.985, home.pv.inverter_efficiency * float(rng.uniform(0.99, 1.005)))
         self._reached: tuple[str, float] | None = None
         self._day: str | None = None

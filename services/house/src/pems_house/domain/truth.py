@@ -147,7 +147,7 @@ class Truth:
         v["heating_above_max"] += step_s * (heating_w > limits.heating_max_w)
         v["import_above_breaker"] += step_s * (flows.grid_w > self._home.grid.import_max_w)
         v["breaker_overload"] += step_s * (flows.grid_w > _NON_TRIPPING * self._home.grid.import_max_w)
-        v["export_above_max"] += step_s * (-flows.grid_w > self._home.grid.export_max_w + 1.0)
+        v["export_above_max"] += step_s * (-flows.grid_w > self._home.grid.export_limit_w + 1.0)
         if soc_pct is not None and facts is not None:
             v["soc_below_min"] += step_s * (soc_pct < facts.soc_min_pct - 0.5)
             v["soc_above_max"] += step_s * (soc_pct > facts.soc_max_pct + 0.5)
