@@ -156,7 +156,7 @@ def _money_czk(plan: Verified) -> float:
     return plan.cost.total - plan.cost.comfort
 
 
-def run_case(home: Home, seed: int, *, sweeps: int = 3, **case: Any) -> dict[str, Any]:
+def run_case(home: Home, seed: int, **case: Any) -> dict[str, Any]:
     """Plan once, timed, and tell what came of it."""
     known = winter_case(home, seed, **case)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -166,14 +166,13 @@ def run_case(home: Home, seed: int, *, sweeps: int = 3, **case: Any) -> dict[str
         PlanInputs(),
         Ask(plan_id=f"seed-{seed}", plan_no=1, now=START, decide_from=START, limit_s=60.0),
         elapsed_s=lambda: time.perf_counter() - wall,
-        sweeps=sweeps,
     )
     wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
     row: dict[str, Any] = {"case": "plan", "seed": seed, "wall_s": round(wall_s, 3), "cpu_s": round(cpu_s, 3)}
     row |= {"build_s": round(plan.solver.build_s, 3), "solve_s": round(plan.solver.solve_s, 3)}
     # Once more, untimed, for what the message does not carry.
     problem = assemble(home, known, now=START, decide_from=START)
-    outcome = solve(problem, SolverOptions(limit_s=60.0, sweeps=sweeps), lambda: 0.0)
+    outcome = solve(problem, SolverOptions(limit_s=60.0), lambda: 0.0)
     row |= {"slots": problem.slots, "rooms": problem.rooms.count}
     rules = outcome.rules
     if not isinstance(outcome, Solved):
@@ -185,7 +184,6 @@ def run_case(home: Home, seed: int, *, sweeps: int = 3, **case: Any) -> dict[str
     heat = best.decision.relay_on @ rooms.heater_w
     return row | {
         "status": "ok" if outcome.complete else "incomplete",
-        "sweeps": outcome.sweeps,
         "objective_czk": [round(v.cost.total, 2) for v in (best, rules)],
         "money_czk": [round(_money_czk(v), 2) for v in (best, rules)],
         "saved_pct": round(100 * (1 - _money_czk(best) / _money_czk(rules)), 2),

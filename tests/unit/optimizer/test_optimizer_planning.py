@@ -56,7 +56,7 @@ def test_it_survives_json_and_has_every_slot(home, plan):
 @pytest.mark.parametrize("ev", [EvReading(connected=False), EvReading(connected=True, soc_pct=99.0), None])
 def test_without_a_car_to_charge_the_plan_says_zero_and_without_a_charger_nothing(home, known, ev):
     telemetry = known.telemetry.model_copy(update={"ev": ev})
-    body = make_plan(home, replace(known, telemetry=telemetry), INPUTS, ask(), elapsed_s=lambda: 0.0, sweeps=1)
+    body = make_plan(home, replace(known, telemetry=telemetry), INPUTS, ask(), elapsed_s=lambda: 0.0)
     assert body.ev_power_w == (() if ev is None else (0.0,) * body.slots)
 
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_kept_is_named(home, known):
 
 def test_the_whole_house_has_no_violation_on_an_ordinary_day():
     home = first_house()
-    body = make_plan(home, winter_case(home, 0), INPUTS, ask(), elapsed_s=lambda: 0.0, sweeps=1)
+    body = make_plan(home, winter_case(home, 0), INPUTS, ask(), elapsed_s=lambda: 0.0)
     assert not [v for v in body.violations if v.rule.startswith("import") or v.rule.startswith("heating")]
     assert max((v.amount for v in body.violations if v.rule.startswith("comfort_below")), default=0.0) < 0.3
     assert 0.5 < body.self_consumption_rate <= 1.0

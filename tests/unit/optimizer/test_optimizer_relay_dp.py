@@ -28,6 +28,7 @@ def device(slots: int = 12, **changes) -> RelayDevice:
         min_off=2,
         on_now=False,
         slots_in_state=10,
+        warmth_czk_k=np.zeros(slots),
     )
     return replace(base, **changes)
 

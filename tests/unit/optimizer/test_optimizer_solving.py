@@ -12,6 +12,7 @@ from pems_optimizer.domain.assemble import assemble
 from pems_optimizer.domain.problem import PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.scoring import Verified, controlled_load_w
+from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
 from pems_optimizer.domain.thermal_response import room_device, simulate_rooms
 
@@ -21,7 +22,7 @@ def no_clock() -> float:
 
 
 def solved(problem: PlanningProblem, sweeps: int = 1) -> Solved:
-    outcome = solve(problem, SolverOptions(limit_s=60.0, sweeps=sweeps), no_clock)
+    outcome = solve(problem, SolverOptions(limit_s=60.0, effort=Effort(sweeps=sweeps)), no_clock)
     assert isinstance(outcome, Solved), outcome
     return outcome
 
@@ -108,7 +109,7 @@ def test_out_of_time_leaves_the_rules():
 
 def test_time_that_ends_in_the_middle_gives_what_is_there():
     problem, calls = small_problem(), iter(range(10_000))
-    outcome = solve(problem, SolverOptions(limit_s=5.0, sweeps=50), lambda: next(calls) * 0.15)
+    outcome = solve(problem, SolverOptions(limit_s=5.0, effort=Effort(sweeps=50)), lambda: next(calls) * 0.15)
     assert isinstance(outcome, NoPlan | Solved)
     if isinstance(outcome, Solved):
         assert_relays_keep_their_times(problem, outcome.best)

@@ -30,5 +30,6 @@ def solve_something() -> RelayBid:
         min_off=2,
         on_now=False,
         slots_in_state=10,
+        warmth_czk_k=np.zeros(slots),
     )
     return best_schedule(device, np.full(slots, 0.5), start_czk=0.05)

@@ -6,16 +6,17 @@ choice per slot is one of few actions, the state is the stored energy and the la
 discharging at once can appear, at negative prices either. PV is curtailed where exporting would cost.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_actions import CHARGE, DISCHARGE, HOLD, OFF, SELF, BatteryActions
-from pems_optimizer.domain.problem import Floats, PlanningProblem
+from pems_optimizer.domain.battery_actions import CHARGE, DISCHARGE, FORBIDDEN, HOLD, OFF, SELF, BatteryActions
+from pems_optimizer.domain.problem import BatterySpec, Floats, PlanningProblem
 
-__all__ = ["FlowMoney", "HouseFlow", "flow_without_battery", "follow_intents", "plan_battery"]
+__all__ = ["FlowMoney", "HouseFlow", "flow_money", "flow_without_battery", "follow_intents", "plan_battery"]
 
 _WAYS = 5
 _BLOCK_SLOTS = 16  # as in relay_dp
@@ -23,7 +24,10 @@ _BLOCK_SLOTS = 16  # as in relay_dp
 
 @dataclass(frozen=True)
 class FlowMoney:
-    """Money of a flow [CZK]: what is paid, the price of exporting, wear, peak, overload, intent changes."""
+    """Money of a flow [CZK]: what is paid, the price of exporting, wear, peak, overload, intent changes.
+
+    `end_value` is what is stored at the end, `reserve` what having less than the reserve costs.
+    """
 
     net_cost: float
     export_term: float
@@ -32,13 +36,13 @@ class FlowMoney:
     overload: float
     switching: float
     end_value: float
+    reserve: float
 
     @property
     def total(self) -> float:
         """Everything that the dispatch can change."""
-        return (
-            self.net_cost + self.export_term + self.wear + self.peak + self.overload + self.switching - self.end_value
-        )
+        paid = self.net_cost + self.export_term + self.wear + self.peak + self.overload
+        return paid + self.switching + self.reserve - self.end_value
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,15 @@ class HouseFlow:
     money: FlowMoney
 
 
-def _money(
+def flow_money(
     problem: PlanningProblem,
     battery_w: Floats,
     grid_w: Floats,
     pv_used_w: Floats,
     intents: tuple[str, ...],
-    end_wh: float,
+    soc_wh: Floats,
 ) -> FlowMoney:
+    """Account for a flow; `intents` may be empty where changing them costs nothing."""
     kwh, w, battery = problem.kwh, problem.weights, problem.battery
     imported, exported = np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0)
     over = np.maximum(imported - problem.grid.import_max_w, 0.0)
@@ -77,11 +82,16 @@ def _money(
         net_cost=float((imported * problem.buy - exported * problem.sell).sum() * kwh),
         export_term=float((exported + problem.pv_w - pv_used_w).sum() * kwh * w.export_czk_kwh),
         wear=0.0 if battery is None else float(np.maximum(battery_w, 0.0).sum() * kwh * battery.wear_czk_kwh),
-        peak=float(imported.max(initial=0.0) / 1000.0 * w.peak_czk_kw),
+        peak=max(0.0, float(imported.max(initial=0.0)) - problem.grid.peak_so_far_w) / 1000.0 * w.peak_czk_kw,
         overload=float(over.sum() * kwh * w.overload_czk_kwh),
         switching=float(_changes(problem, intents) * w.intent_czk),
-        end_value=0.0 if battery is None else battery.end_value_czk_wh * end_wh,
+        end_value=0.0 if battery is None else battery.end_value_czk_wh * float(soc_wh[-1]),
+        reserve=0.0 if battery is None else _lacking_kwh_h(battery, soc_wh, kwh) * battery.reserve_czk_kwh_h,
     )
+
+
+def _lacking_kwh_h(battery: BatterySpec, soc_wh: Floats, kwh: float) -> float:
+    return float(np.maximum(battery.reserve_wh - soc_wh, 0.0).sum()) * kwh
 
 
 def _way_of(intent: str) -> int:
@@ -110,7 +120,9 @@ def flow_without_battery(problem: PlanningProblem, load_w: Floats) -> HouseFlow:
     pv_used, grid, limited = _settle(problem, load_w, np.zeros_like(load_w), np.ones(len(load_w), dtype=np.bool_))
     empty = np.zeros_like(load_w)
     intents: tuple[Intent, ...] = ()
-    return HouseFlow(intents, empty, empty, grid, pv_used, limited, _money(problem, empty, grid, pv_used, intents, 0.0))
+    return HouseFlow(
+        intents, empty, empty, grid, pv_used, limited, flow_money(problem, empty, grid, pv_used, intents, empty)
+    )
 
 
 def _settle(
@@ -136,8 +148,8 @@ def _settle(
     return pv_used, need - pv_used, curtailed > 1.0
 
 
-def _values(house: BatteryActions, energy_wh: Floats) -> Floats:
-    """Return the value of every boundary, last intent and stored energy (T+1, 5, N)."""
+def _values(house: BatteryActions, energy_wh: Floats, must: Mapping[int, int]) -> Floats:
+    """Return the value of every boundary, last intent and stored energy (T+1, 5, N); `must` binds slots to a way."""
     problem, ways = house.problem, house.ways
     n, points = problem.slots, len(energy_wh)
     low, step = energy_wh[0], energy_wh[1] - energy_wh[0]
@@ -160,6 +172,8 @@ def _values(house: BatteryActions, energy_wh: Floats) -> Floats:
             worth = later.take(left[i])
             worth += weight[i] * (later.take(right[i]) - worth)
             worth += table.cost[i]
+            if t in must:
+                worth[ways != must[t]] += FORBIDDEN
             here = values[t]
             here[:] = worth.min(axis=0) + change
             for way, span in spans:
@@ -168,7 +182,13 @@ def _values(house: BatteryActions, energy_wh: Floats) -> Floats:
 
 
 def plan_battery(
-    problem: PlanningProblem, load_w: Floats, ev_w: Floats, peak_w: float, *, points: int = 81
+    problem: PlanningProblem,
+    load_w: Floats,
+    ev_w: Floats,
+    peak_w: float,
+    *,
+    points: int = 81,
+    wish: tuple[int, str] | None = None,
 ) -> HouseFlow:
     """Choose the battery's intent in every slot.
 
@@ -178,14 +198,18 @@ def plan_battery(
         ev_w: The car's part of it (T,).
         peak_w: Import above this is charged the peak price in each slot, so that the choice respects a peak.
         points: Grid points of the stored energy.
+        wish: A slot and the intent it must have.
     """
     battery = problem.battery
     if battery is None:
         return flow_without_battery(problem, load_w)
-    house = BatteryActions(problem, battery, load_w, ev_w, peak_w)
+    house = BatteryActions(problem, battery, load_w, ev_w, max(peak_w, problem.grid.peak_so_far_w))
     grid = house.energies_wh(points)
-    values, ways = _values(house, grid), house.ways.tolist()
-    forced = [_way_of(i) for i in battery.forced_intent[: battery.forced]]
+    ways = house.ways.tolist()
+    must = {t: way for t, i in enumerate(battery.forced_intent[: battery.forced]) if (way := _way_of(i)) in ways}
+    if wish is not None and _way_of(wish[1]) in ways:
+        must[wish[0]] = _way_of(wish[1])
+    values = _values(house, grid, must)
     energy = battery.energy_wh
     last = _way_of(battery.intent_now) if battery.intent_now else -1
     step, low = float(grid[1] - grid[0]), float(grid[0])
@@ -193,10 +217,9 @@ def plan_battery(
     chosen: list[int] = []
     powers, stored = np.empty(problem.slots), np.empty(problem.slots)
     for t in range(problem.slots):
-        bound = t < len(forced) and forced[t] in ways
         best, best_worth, best_power, best_after = 0, float("inf"), 0.0, energy
         for a, way in enumerate(ways):
-            if bound and way != forced[t]:
+            if t in must and way != must[t]:
                 continue
             power, cost, after = house.follow(t, a, energy)
             at = min(max((after - low) / step, 0.0), points - 1.0)
@@ -236,7 +259,7 @@ def _read_off(
                 )
             )
     intents = tuple(names)
-    money = _money(problem, power, grid, pv_used, intents, float(soc[-1]))
+    money = flow_money(problem, power, grid, pv_used, intents, soc)
     return HouseFlow(intents, power, soc, grid, pv_used, limited, money)
 
 

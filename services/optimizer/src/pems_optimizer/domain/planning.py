@@ -17,6 +17,7 @@ from pems_common.home import Home
 from pems_common.messages import Plan, PlanInputs
 from pems_optimizer.domain.assemble import Known, assemble
 from pems_optimizer.domain.body import PlanHead, plan_body
+from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.problem import Note, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.running import RunningPlan, moved_on
@@ -111,10 +112,10 @@ def _weigh(
 
 
 def make_plan(
-    home: Home, known: Known, inputs: PlanInputs, ask: Ask, *, elapsed_s: Callable[[], float], sweeps: int = 3
+    home: Home, known: Known, inputs: PlanInputs, ask: Ask, *, elapsed_s: Callable[[], float], effort: Effort | None = None
 ) -> Plan:
     """Make the plan for what is known now: the message of `plan_with_making`, with the same arguments and errors."""
-    return plan_with_making(home, known, inputs, ask, elapsed_s=elapsed_s, sweeps=sweeps).plan
+    return plan_with_making(home, known, inputs, ask, elapsed_s=elapsed_s, effort=effort).plan
 
 
 def plan_with_making(
@@ -124,7 +125,7 @@ def plan_with_making(
     ask: Ask,
     *,
     elapsed_s: Callable[[], float],
-    sweeps: int = 3,
+    effort: Effort | None = None,
 ) -> MadePlan:
     """Make the plan for what is known now.
 
@@ -134,7 +135,7 @@ def plan_with_making(
         inputs: Their ids.
         ask: What is asked.
         elapsed_s: Wall seconds since the work began.
-        sweeps: Rounds in which each device may change its mind.
+        effort: How hard to search; the usual where None.
 
     Raises:
         InputProblem: There is no usable forecast.
@@ -145,7 +146,7 @@ def plan_with_making(
     head = replace(_head(home, ask, inputs, "" if running is None else running.plan_id), build_s=build_s)
     outcome = solve(
         problem,
-        SolverOptions(limit_s=ask.limit_s, sweeps=sweeps),
+        SolverOptions(limit_s=ask.limit_s, effort=effort or Effort()),
         elapsed_s,
         move_on=lambda rules: None if running is None else moved_on(problem, RunningPlan(running), rules),
     )

@@ -10,19 +10,34 @@ import numpy as np
 
 from pems_common.messages import PlanCost
 from pems_optimizer.domain.battery_dp import HouseFlow
-from pems_optimizer.domain.problem import Bools, Floats, PlanningProblem
+from pems_optimizer.domain.problem import ApplianceSpec, Bools, Floats, PlanningProblem, WaterSpec
 from pems_optimizer.domain.thermal_response import RoomPath, simulate_rooms, simulate_water
 
-__all__ = ["Decision", "HeatMoney", "Verified", "controlled_load_w", "heat_money", "start_count", "verify"]
+__all__ = [
+    "Decision",
+    "appliance_money",
+    "HeatMoney",
+    "Verified",
+    "controlled_load_w",
+    "heat_money",
+    "start_count",
+    "verify",
+    "water_money",
+]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Everything that is decided before battery and grid: relays (T, R), water (T,), car power [W] (T,)."""
+    """Everything that is decided before battery and grid: relays (T, R), water (T,), car power [W] (T,).
+
+    Attributes:
+        appliances: Each appliance's schedule (T,), in the order of the problem.
+    """
 
     relay_on: Bools
     water_on: Bools
     ev_w: Floats
+    appliances: tuple[Bools, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,10 @@ def controlled_load_w(problem: PlanningProblem, decision: Decision) -> Floats:
     """Power of everything decided, and of what is not (T,)."""
     water = 0.0 if problem.water is None else problem.water.electric_w
     heat = decision.relay_on.astype(np.float64) @ problem.rooms.heater_w
-    return np.asarray(problem.load_w + heat + decision.water_on * water + decision.ev_w, dtype=np.float64)
+    load = problem.load_w + heat + decision.water_on * water + decision.ev_w
+    for spec, on in zip(problem.appliances, decision.appliances, strict=False):
+        load = load + on * spec.power_w
+    return np.asarray(load, dtype=np.float64)
 
 
 def room_comfort(problem: PlanningProblem, path: RoomPath) -> float:
@@ -85,22 +103,40 @@ def heat_money(problem: PlanningProblem, relay_on: Bools, path: RoomPath) -> Hea
     return HeatMoney(room_comfort(problem, path), float(end), starts)
 
 
+def appliance_money(spec: ApplianceSpec, on: Bools) -> tuple[float, float]:
+    """Money of an appliance's schedule (T,): for starts, and for slots it did not get [CZK]."""
+    ran = int(on[: max(spec.deadline, spec.forced)].sum())
+    return start_count(on, spec.on_now) * spec.start_czk, max(0, spec.run_slots - ran) * spec.missing_czk
+
+
+def water_money(water: WaterSpec, tank_c: Floats, dt_h: float) -> tuple[float, float]:
+    """Money of a tank path (T+1,): for being below what is wanted, and for ending cooler than full [CZK]."""
+    cold = float(np.maximum(water.low_c - tank_c[1:], 0.0).sum()) * water.below_czk_k_h * dt_h
+    return cold, water.end_value_czk_k * max(0.0, float(water.high_c[-1]) - float(tank_c[-1]))
+
+
 def verify(problem: PlanningProblem, decision: Decision, flow: HouseFlow) -> Verified:
     """Simulate a decision in full and account for it."""
     path = simulate_rooms(problem.rooms, decision.relay_on)
     heat = heat_money(problem, decision.relay_on, path)
     money = flow.money
-    comfort, end, starts = heat.comfort, heat.end_heat - money.end_value, heat.starts + money.switching
+    comfort, end, starts = heat.comfort, heat.end_heat - money.end_value + money.reserve, heat.starts + money.switching
     water_c = np.empty(0)
     if problem.water is not None:
         water = problem.water
         water_c = simulate_water(water, decision.water_on, problem.dt_h)
-        comfort += float(np.maximum(water.low_c - water_c[1:], 0.0).sum()) * water.below_czk_k_h * problem.dt_h
-        end += water.end_value_czk_k * max(0.0, float(water.high_c[-1]) - float(water_c[-1]))
+        cold, cooler = water_money(water, water_c, problem.dt_h)
+        comfort += cold
+        end += cooler
         starts += start_count(decision.water_on, water.on_now) * problem.weights.start_czk
     if problem.ev is not None:
         got = float(decision.ev_w[: problem.ev.deadline].sum()) * problem.dt_h
         comfort += max(0.0, problem.ev.need_wh - got) / 1000.0 * problem.ev.short_czk_kwh
+    for k, spec in enumerate(problem.appliances):
+        on = decision.appliances[k] if k < len(decision.appliances) else np.zeros(problem.slots, dtype=np.bool_)
+        begun, missing = appliance_money(spec, on)
+        starts += begun
+        comfort += missing
     energy, peak = money.net_cost + money.export_term + end, money.peak + money.overload
     cost = PlanCost(
         energy=energy,

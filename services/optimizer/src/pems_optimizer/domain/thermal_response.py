@@ -61,7 +61,9 @@ def _free_response(
     return free, x, m
 
 
-def room_device(problem: PlanningProblem, path: RoomPath, room: int, relay_on: Bools) -> RelayDevice:
+def room_device(
+    problem: PlanningProblem, path: RoomPath, room: int, relay_on: Bools, warmth_czk_k: Floats | None = None
+) -> RelayDevice:
     """Describe one room for its dynamic program, from the first slot that is its own to decide.
 
     Args:
@@ -69,6 +71,7 @@ def room_device(problem: PlanningProblem, path: RoomPath, room: int, relay_on: B
         path: Last iterate of all rooms; the neighbours' temperatures are taken from it.
         room: Index of the room.
         relay_on: Last iterate of all relays (T, R); the room's own forced slots are read from it.
+        warmth_czk_k: Money per K of its air at the end of each slot: minus what its neighbours gain by it (T,).
     """
     rooms, weights, dt = problem.rooms, problem.weights, problem.dt_h
     first = int(rooms.forced[room])
@@ -81,11 +84,14 @@ def room_device(problem: PlanningProblem, path: RoomPath, room: int, relay_on: B
     # Modes of the response to heat, scaled to their share of the air temperature; slow one first.
     share = rooms.heat_to_mass[room]
     push_state = rooms.heater_w[room] * (share * rooms.b_mass[room] + (1.0 - share) * rooms.b_air[room])
-    values, vectors = np.linalg.eig(a)
-    order = np.argsort(-values.real)
-    values, vectors = values.real[order], vectors.real[:, order]
-    vectors = vectors / vectors[0]  # air component 1
-    push = np.linalg.solve(vectors, push_state)
+    if a[0, 1] == 0.0:  # a room of one state: its mass is no part of the air's world
+        values, push, mass_share = np.array([a[0, 0], 0.0]), np.array([push_state[0], 0.0]), np.zeros(2)
+    else:
+        values, vectors = np.linalg.eig(a)
+        order = np.argsort(-values.real)
+        values, vectors = values.real[order], vectors.real[:, order]
+        vectors = vectors / vectors[0]  # air component 1
+        push, mass_share = np.linalg.solve(vectors, push_state), vectors[1]
     capacity = rooms.capacity_wh_k[room]
     weight = capacity / capacity.sum()
     on_now, slots = bool(rooms.relay_on[room]), int(rooms.slots_in_state[room])
@@ -98,7 +104,7 @@ def room_device(problem: PlanningProblem, path: RoomPath, room: int, relay_on: B
         free_end_c=float(weight[0] * end_air + weight[1] * end_mass),
         decay=values,
         push=push,
-        end_gain=weight[0] + weight[1] * vectors[1],
+        end_gain=weight[0] + weight[1] * mass_share,
         low_c=rooms.low_c[first:, room],
         high_c=rooms.high_c[first:, room],
         below=float(weights.below_czk_k_h * comfort),
@@ -110,6 +116,7 @@ def room_device(problem: PlanningProblem, path: RoomPath, room: int, relay_on: B
         min_off=rooms.min_off,
         on_now=on_now,
         slots_in_state=slots,
+        warmth_czk_k=np.zeros(len(free)) if warmth_czk_k is None else warmth_czk_k[first:],
     )
 
 
@@ -152,4 +159,5 @@ def water_device(water: WaterSpec, dt_h: float) -> RelayDevice:
         min_off=water.min_off,
         on_now=on_now,
         slots_in_state=slots,
+        warmth_czk_k=np.zeros(count),
     )
