@@ -112,7 +112,13 @@ def _weigh(
 
 
 def make_plan(
-    home: Home, known: Known, inputs: PlanInputs, ask: Ask, *, elapsed_s: Callable[[], float], effort: Effort | None = None
+    home: Home,
+    known: Known,
+    inputs: PlanInputs,
+    ask: Ask,
+    *,
+    elapsed_s: Callable[[], float],
+    effort: Effort | None = None,
 ) -> Plan:
     """Make the plan for what is known now: the message of `plan_with_making`, with the same arguments and errors."""
     return plan_with_making(home, known, inputs, ask, elapsed_s=elapsed_s, effort=effort).plan
@@ -165,7 +171,7 @@ def plan_with_making(
         baseline_total_czk=_baseline_czk(outcome.rules, chosen),
         notes=() if outcome.complete else (Note("time_limit", {"limit_s": ask.limit_s}),),
     )
-    return MadePlan(plan_body(problem, chosen, head), problem, chosen)
+    return MadePlan(plan_body(problem, chosen, head), problem, chosen, outcome.memory)
 
 
 def make_rule_plan(home: Home, known: Known, inputs: PlanInputs, ask: Ask, why: str) -> Plan:
