@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pems_optimizer.domain.lp_arrays import Indices, LpArrays
-from pems_optimizer.domain.problem import Bools, Floats, PlanningProblem, Scenario
+from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
 
 __all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of"]
 
@@ -286,6 +286,19 @@ class HouseLp:
         """Narrow the car's power per slot (T,) [W]."""
         if len(self._ev):
             self._highs.changeColsBounds(len(self._ev), self._ev.astype(np.int32), _KW * lower_w, _KW * upper_w)
+
+    def limit_battery(self, slot: int, intent: str) -> None:
+        """Let the battery charge or discharge with at least half its power in a slot, or rest in it."""
+        battery = self.problem.battery
+        if battery is None or intent == "self_consume":
+            return
+        for name, most, wanted in (
+            ("charge", battery.charge_max_w, "charge_from_grid"),
+            ("discharge", battery.discharge_max_w, "discharge_to_grid"),
+        ):
+            lower, upper = (0.5 * most, most) if intent == wanted else (0.0, 0.0)
+            for course in self._courses:
+                self._highs.changeColBounds(int(course.flow[name][slot]), _KW * lower, _KW * upper)
 
     def set_load(self, load_w: Sequence[Floats]) -> None:
         """Set the load of each course (T,) [W], battery and car excluded."""

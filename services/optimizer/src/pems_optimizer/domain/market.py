@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pems_optimizer.domain.bidders.port import Bidder, Column, Wish
+from pems_optimizer.domain.bidders.port import Bidder, Column
 from pems_optimizer.domain.house_lp import Dispatch, HouseLp, Prices
 from pems_optimizer.domain.problem import Bools, Floats
 
@@ -161,7 +161,7 @@ class Market:
             slack = 0.002 * abs(done.objective)
             for device, offers in worth.items():
                 least = min(cost for cost, _, _ in offers)
-                weight, cost, number = max((w, -c, n) for c, w, n in offers if c <= least + slack)
+                weight, _, number = max((w, -c, n) for c, w, n in offers if c <= least + slack)
                 near[device] = (weight, number)
             for device, (_, number) in sorted(near.items(), key=lambda item: -item[1][0])[:at_once]:
                 self.fix(device, number)

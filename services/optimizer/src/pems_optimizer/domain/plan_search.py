@@ -153,8 +153,11 @@ class PlanSearch:
         slots, devices = self.problem.slots, len(self.market.bidders)
         if memory["on"].shape[1:] != (slots,) or memory["price"].shape != (slots,):
             return None
-        for device, on in zip(memory["device"].tolist(), memory["on"], strict=True):
-            if device < devices:
+        here = {bidder.name: device for device, bidder in enumerate(self.market.bidders)}
+        names = memory["names"].tolist()
+        for old, on in zip(memory["device"].tolist(), memory["on"], strict=True):
+            device = here.get(names[old])
+            if device is not None and self.market.bidders[device].allows(on):
                 self.market.offer(device, self.market.bidders[device].column(on))
         return Prices(memory["price"], memory["heat_price"], memory["car_price"], np.zeros(devices))
 
@@ -267,4 +270,5 @@ class PlanSearch:
             "air_c": self.path.air_c,
             "mass_c": self.path.mass_c,
             "warmth_czk_k": self.warmth_czk_k,
+            "names": np.array([bidder.name for bidder in self.market.bidders]),
         }

@@ -10,7 +10,6 @@ Bellman, Dynamic Programming (1957); on switched devices with minimum times as m
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -184,10 +183,30 @@ class RelayDp:
 
     def answer(self, price_on: Floats, per_start: float, forced: tuple[int, bool] | None = None) -> RelayBid:
         """Return the best answer to `price_on` (T,) and a price per start, however many starts it takes."""
-        table, series, modes, axes = self._table(price_on, per_start)
         slot, held = (-1, False) if forced is None else forced
-        device = self.device
-        on = kernel.roll_out(table, *series, *modes, device.on_now, device.slots_in_state, *axes, slot, held)
+        device, grid = self.device, self._grid
+        on = kernel.roll_out(
+            self._table(price_on, per_start),
+            device.free_c,
+            device.low_c,
+            device.high_c,
+            price_on,
+            device.warmth_czk_k,
+            device.decay,
+            device.push,
+            _money(device),
+            per_start,
+            device.min_on,
+            device.min_off,
+            device.on_now,
+            device.slots_in_state,
+            grid.warmth_from,
+            grid.warmth_step,
+            grid.fast,
+            _FAST_IN_WARMTH,
+            slot,
+            held,
+        )
         return follow(device, on)
 
     def value(self, price_on: Floats, per_start: float) -> float:
@@ -195,12 +214,14 @@ class RelayDp:
         device = self.device
         if len(device.free_c) == 0:
             return follow(device, np.zeros(0, dtype=np.bool_)).comfort
-        table, _, _, (start, step, fast, share) = self._table(price_on, per_start)
+        table, grid = self._table(price_on, per_start), self._grid
         least = device.min_on if device.on_now else device.min_off
         held = min(max(device.slots_in_state, 1), least)
         run = table.shape[1] - 1 - (least - held)
         now = table[0, run, int(device.on_now)]
-        return float(kernel.interpolate(now, 0.0, 0.0, start[0], step[0], fast, share))
+        return float(
+            kernel.interpolate(now, 0.0, 0.0, grid.warmth_from[0], grid.warmth_step[0], grid.fast, _FAST_IN_WARMTH)
+        )
 
     def best(
         self,
@@ -243,12 +264,28 @@ class RelayDp:
         self._per_start = (low, high) if high > start_czk * 1.001 else None
         return best
 
-    def _table(self, price_on: Floats, per_start: float) -> Any:
+    def _table(self, price_on: Floats, per_start: float) -> NDArray[np.float32]:
         device, grid = self.device, self._grid
-        series = (device.free_c, device.low_c, device.high_c, price_on, device.warmth_czk_k)
-        modes = (device.decay, device.push, _money(device), per_start, device.min_on, device.min_off)
-        axes = (grid.warmth_from, grid.warmth_step, grid.fast, _FAST_IN_WARMTH)
-        return kernel.values(*series, *modes, self._end, *axes), series, modes, axes
+        return np.asarray(
+            kernel.values(
+                device.free_c,
+                device.low_c,
+                device.high_c,
+                price_on,
+                device.warmth_czk_k,
+                device.decay,
+                device.push,
+                _money(device),
+                per_start,
+                device.min_on,
+                device.min_off,
+                self._end,
+                grid.warmth_from,
+                grid.warmth_step,
+                grid.fast,
+                _FAST_IN_WARMTH,
+            )
+        )
 
 
 def best_schedule(

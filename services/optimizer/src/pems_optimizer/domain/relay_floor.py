@@ -30,7 +30,7 @@ _ANEW = 0.75  # units begin anew when the slow mode has decayed to this
 Ints = NDArray[np.int64]
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _image(edges: Floats, cold: float, warm: float) -> tuple[int, int]:
     """Return the first and last cell that [cold, warm] touches."""
     cells = len(edges) - 1
@@ -43,7 +43,7 @@ def _image(edges: Floats, cold: float, warm: float) -> tuple[int, int]:
     return first, last
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _step(
     later: NDArray[np.float64],
     ahead: NDArray[np.float64],
@@ -104,7 +104,7 @@ def _step(
                     out[i] += cost[i]
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _choose(
     ahead: NDArray[np.float64], now: NDArray[np.float64], count: int, enter_on: int, enter_off: int, start_czk: float
 ) -> None:
@@ -122,7 +122,7 @@ def _choose(
             now[last, 1, f, i] = switch if switch < stay else stay
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _floor(
     free_c: Floats,
     low_c: Floats,

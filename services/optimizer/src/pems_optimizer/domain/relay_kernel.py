@@ -13,7 +13,7 @@ from pems_optimizer.domain.problem import Bools, Floats
 __all__ = ["account", "interpolate", "roll_out", "values"]
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def values(
     free_c: Floats,
     low_c: Floats,
@@ -112,7 +112,7 @@ def values(
     return out
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def interpolate(
     table: NDArray[np.float32], slow: float, fast_now: float, start: float, step: float, fast: Floats, share: float
 ) -> float:
@@ -131,7 +131,7 @@ def interpolate(
     return float(first * (1.0 - v) + second * v)
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _band_money(c: float, low_c: float, high_c: float, money: Floats) -> float:
     """Money of one comfort temperature."""
     if c < low_c:
@@ -141,7 +141,7 @@ def _band_money(c: float, low_c: float, high_c: float, money: Floats) -> float:
     return 0.0
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def roll_out(
     table: NDArray[np.float32],
     free_c: Floats,
@@ -200,7 +200,7 @@ def roll_out(
     return on
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def account(
     on: Bools,
     free_c: Floats,

@@ -15,9 +15,9 @@ from pems_optimizer.domain.thermal_response import RoomPath, simulate_rooms, sim
 
 __all__ = [
     "Decision",
-    "appliance_money",
     "HeatMoney",
     "Verified",
+    "appliance_money",
     "controlled_load_w",
     "heat_money",
     "start_count",

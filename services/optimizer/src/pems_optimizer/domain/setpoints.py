@@ -1,6 +1,4 @@
-"""Dispatch for an inverter that takes any power: the linear program itself, with nothing charged and discharged at once."""
-
-import numpy as np
+"""Dispatch for an inverter that takes any power: the linear program itself, nothing charged and discharged at once."""
 
 from pems_common.messages import Intent
 from pems_optimizer.domain.battery_dp import HouseFlow, flow_money
@@ -21,11 +19,18 @@ def _intent(battery_w: float, grid_w: float, surplus_w: float) -> Intent:
     return "hold" if surplus_w <= 0.0 else "export_pv"
 
 
-def setpoint_flow(problem: PlanningProblem, load_w: Floats, ev_w: Floats) -> HouseFlow:
-    """Return the cheapest flow against a load (T,) [W] that holds the car's power (T,)."""
+def setpoint_flow(
+    problem: PlanningProblem, load_w: Floats, ev_w: Floats, *, wish: tuple[int, str] | None = None
+) -> HouseFlow:
+    """Return the cheapest flow against a load (T,) [W] that holds the car's power (T,).
+
+    `wish` is a slot and what the battery does in it, in the words of intents.
+    """
     course = Scenario("expected", 1.0, problem.pv_w, load_w - ev_w, problem.buy, problem.sell)
     lp = HouseLp(problem, courses=(course,))
     lp.limit_ev(ev_w, ev_w)
+    if wish is not None:
+        lp.limit_battery(*wish)
     done = lp.solve_physical()
     if done is None:
         raise RuntimeError("the dispatch of a plan has no solution")

@@ -5,7 +5,7 @@ import numpy as np
 from pems_optimizer.domain.bidders.port import Column, Wish
 from pems_optimizer.domain.house_lp import Prices
 from pems_optimizer.domain.problem import ApplianceSpec, Bools, Floats
-from pems_optimizer.domain.scoring import appliance_money
+from pems_optimizer.domain.scoring import appliance_money, start_count
 
 __all__ = ["ApplianceBidder"]
 
@@ -25,7 +25,18 @@ class ApplianceBidder:
 
     def column(self, on: Bools) -> Column:
         """Return a schedule with its own cost."""
-        return Column(on * self.spec.power_w, sum(appliance_money(self.spec, on)))
+        return Column(np.asarray(on * self.spec.power_w, dtype=np.float64), sum(appliance_money(self.spec, on)))
+
+    def allows(self, on: Bools) -> bool:
+        """Whether a schedule keeps what is forced and the window, and runs through where it must."""
+        spec = self.spec
+        first = spec.forced
+        if on[:first].tolist() != list(spec.forced_on[: len(on)]) or on[max(first, spec.deadline) :].any():
+            return False
+        if on[first : max(first, spec.earliest)].any() or int(on.sum()) > max(spec.run_slots, int(on[:first].sum())):
+            return False
+        runs = start_count(on, spec.on_now) + int(spec.on_now and bool(on[:1].all()))
+        return spec.interruptible or runs <= 1
 
     def bid(self, price: Floats, wish: Wish | None = None) -> Column:
         """Return the best schedule at a price (T,)."""

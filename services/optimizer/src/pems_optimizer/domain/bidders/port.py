@@ -50,6 +50,9 @@ class Bidder(Protocol):
     def column(self, on: Bools) -> Column:
         """Return a given schedule (T,) as a column."""
 
+    def allows(self, on: Bools) -> bool:
+        """Whether a schedule (T,) keeps minimum times, limits, and what is forced."""
+
     def floor_czk(self, price: Floats, fineness: int) -> float:
         """Return a bound that own cost plus energy of no schedule at this price can be below.
 

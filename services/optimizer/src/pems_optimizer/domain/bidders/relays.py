@@ -64,9 +64,24 @@ class RelayBidder:
     def column(self, on: Bools) -> Column:
         """Return a whole schedule (T,) with its own cost."""
         if self._account is not None:
-            return Column(on * self.power_w, self._account(on))
+            return Column(self._power(on), self._account(on))
         bid = follow(self.device, on[len(self._prefix) :])
-        return Column(on * self.power_w, self._own(bid))
+        return Column(self._power(on), self._own(bid))
+
+    def allows(self, on: Bools) -> bool:
+        """Whether a schedule keeps what is forced, the minimum times and the limit of starts."""
+        first = len(self._prefix)
+        if not np.array_equal(on[:first], self._prefix):
+            return False
+        state, held, starts = self.device.on_now, self.device.slots_in_state, 0
+        for now in on[first:].tolist():
+            if now == state:
+                held += 1
+                continue
+            if held < (self.device.min_on if state else self.device.min_off):
+                return False
+            state, held, starts = now, 1, starts + int(now)
+        return self._starts_max is None or starts <= self._starts_max
 
     def bid(self, price: Floats, wish: Wish | None = None) -> Column:
         """Return the best schedule at a price of one W (T,)."""
@@ -79,7 +94,7 @@ class RelayBidder:
         )
         on = np.concatenate([self._prefix, bid.on])
         own = self._own(bid) if self._account is None else self._account(on)
-        return Column(on * self.power_w, own)
+        return Column(self._power(on), own)
 
     def floor_czk(self, price: Floats, fineness: int) -> float:
         """Return what no schedule at this price can be below (`relay_floor`)."""
@@ -103,6 +118,9 @@ class RelayBidder:
             return self._start_czk, 0.0
         _, per_start = self._dp.best(run, start_czk=self._start_czk, starts_max=self._starts_max, thorough=True)
         return per_start, (per_start - self._start_czk) * self._starts_max
+
+    def _power(self, on: Bools) -> Floats:
+        return np.asarray(on * self.power_w, dtype=np.float64)
 
     def _own(self, bid: RelayBid) -> float:
         return self._before_czk + bid.comfort + self._start_czk * bid.starts

@@ -100,6 +100,9 @@ class SolverPart(Part):
     time_limit_s: Annotated[float, Strict(), Field(ge=0.5, le=600.0)] = Field(
         default=10.0, description="wall seconds; what is found by then is the answer"
     )
+    certificate_limit_s: Annotated[float, Strict(), Field(ge=0.0, le=600.0)] = Field(
+        default=0.0, description="wall seconds more for a bound that no plan can be below; 0: none is looked for"
+    )
 
 
 class ProblemDocument(Part):
