@@ -1,14 +1,17 @@
-"""A small plan record: a real problem with the rules' decision."""
+"""A small plan record, and plans made quickly: real problems with the rules' decision."""
 
 from functools import cache
 
 import numpy as np
 from tests.unit.optimizer.optimizer_cases import START, small_home, small_problem
 
+from pems_optimizer.domain.assemble import assemble
 from pems_optimizer.domain.plan_record import PlanRecord
+from pems_optimizer.domain.planning import MadePlan, make_rule_plan
+from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.scoring import Decision
 
-__all__ = ["a_record"]
+__all__ = ["a_record", "quick_plan"]
 
 _ROOMS = ("pokoj_1", "zachod", "pokoj_2")
 
@@ -32,3 +35,12 @@ def a_record(plan_no: int = 1, *, site: str = "home", rooms: int = 1, plan_id: s
         decision=decision,
         correlation={"pv": 0.9, "load": 0.8},
     )
+
+
+def quick_plan(home, known, inputs, ask, *, elapsed_s) -> MadePlan:
+    """Make the rules' plan, signed by the solver: where the loop is tested, not the solver."""
+    plan = make_rule_plan(home, known, inputs, ask, "test")
+    solver = plan.solver.model_copy(update={"name": "bidders", "status": "incumbent"})
+    plan = plan.model_copy(update={"solver": solver, "fallback_mode": False})
+    problem = assemble(home, known, now=ask.now, decide_from=ask.decide_from)
+    return MadePlan(plan, problem, rule_plan(problem), {"duals": np.arange(3.0)})

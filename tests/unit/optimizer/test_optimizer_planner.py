@@ -2,19 +2,22 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from tests.unit.optimizer.optimizer_cases import START, small_home, winter_case
+from tests.unit.optimizer.plan_record_cases import quick_plan
 
 from pems_common.bus.memory import MemoryBus
 from pems_common.clock import FakeClock
 from pems_common.errors import PermanentError, UnavailableError
-from pems_common.messages import Alert, EvReading, Override, Plan, Prices, Series, wrap
+from pems_common.messages import Alert, Certificate, EvReading, Override, Plan, Prices, Series, wrap
 from pems_optimizer.adapters.planner_memory import FileMemory, NoMemory
 from pems_optimizer.adapters.queues import InlineQueue
-from pems_optimizer.domain.planning import make_rule_plan
+from pems_optimizer.adapters.request_marks import InMemoryMarks
 from pems_optimizer.handlers import PlannerHandlers
-from pems_optimizer.requests import PlanRequest, evaluate_plan, solve_request
+from pems_optimizer.plan_work import Worker, evaluate_plan, solve_request
+from pems_optimizer.requests import PlanRequest
 
 HOME = small_home("pokoj_1", "zachod", ev=None)
 SITE = HOME.site.id
@@ -24,12 +27,7 @@ SITE = HOME.site.id
 def _quick_plans(monkeypatch):
     """The loop is tested here, not the solver: plans are the rules' ones, signed by the solver."""
 
-    def quick_plan(home, known, inputs, ask, *, elapsed_s):
-        plan = make_rule_plan(home, known, inputs, ask, "test")
-        solver = plan.solver.model_copy(update={"name": "bidders", "status": "incumbent"})
-        return plan.model_copy(update={"solver": solver, "fallback_mode": False})
-
-    monkeypatch.setattr("pems_optimizer.requests.make_plan", quick_plan)
+    monkeypatch.setattr("pems_optimizer.plan_work.plan_with_making", quick_plan)
 
 
 class FastQueue(InlineQueue):
@@ -62,7 +60,10 @@ class House:
         self.clock = FakeClock(START)
         self.bus = MemoryBus(self.clock)
         self.queue = queue(self.clock, self.bus)
-        self.planner = PlannerHandlers(HOME, self.clock, self.bus, self.queue, memory=memory, inline=queue is FastQueue)
+        self.marks = InMemoryMarks()
+        self.planner = PlannerHandlers(
+            HOME, self.clock, self.bus, self.queue, memory=memory, marks=self.marks, inline=queue is FastQueue
+        )
         self.known = winter_case(HOME, 1)
 
     async def publish(self, *bodies):
@@ -196,6 +197,110 @@ async def test_two_failures_bring_the_rules_and_an_alert_and_it_keeps_asking():
     assert house.planner.request(house.queue.requests[0].request_id).state == "failed"
 
 
+async def test_a_worker_that_died_is_known_before_the_deadline_and_tried_twice():
+    house = await House(SilentQueue).begin()
+    first = house.queue.requests[0].request_id
+    await house.marks.begin(first, "plan@box")
+    await house.pass_time(0.1, 0.1)
+    assert len(house.queue.requests) == 1, "it may be at work"
+    await house.marks.died(first, "signal 9 (SIGKILL)")
+    await house.pass_time(0.1, 0.1)
+    assert len(house.queue.requests) == 2, "asked again at once"
+    assert house.planner.plan is None
+    assert "SIGKILL" in house.planner.request(first).detail
+    await house.marks.begin(house.queue.requests[1].request_id, "plan@box")
+    await house.marks.died(house.queue.requests[1].request_id, "signal 9 (SIGKILL)")
+    await house.pass_time(0.1, 0.1)
+    assert house.planner.plan.fallback_mode
+    assert "a worker died while solving" in str(house.planner.plan.reasons["plan"][0].params["why"])
+    (alert,) = house.alerts()
+    assert alert.code == "optimizer.worker_died"
+    assert "plan@box: signal 9" in alert.text
+
+
+async def test_requests_that_kill_their_workers_are_asked_for_ever_more_slowly():
+    house = await House(SilentQueue).begin()
+    asked_at = []
+    while len(asked_at) < 8:
+        if len(house.queue.requests) > len(asked_at):
+            asked_at.append(house.clock.monotonic())
+            await house.marks.begin(house.queue.requests[-1].request_id, "plan@box")
+            await house.marks.died(house.queue.requests[-1].request_id, "signal 9")
+        await house.pass_time(0.25, 0.25)
+    waits = [later - before for before, later in pairwise(asked_at)]
+    assert waits[0] <= 30
+    assert waits[1:] == sorted(waits[1:])
+    assert waits[1] >= 60
+    assert 900 <= waits[-1] <= 930
+    # One that lives ends it all.
+    await solve_request(HOME, house.clock, house.bus, house.queue.requests[-1], source="worker")
+    await house.publish()
+    assert house.alerts()[-1].cleared_at is not None
+
+
+async def test_a_mark_without_an_end_counts_as_a_death_at_the_deadline():
+    house = await House(SilentQueue).begin()
+    for k in range(2):
+        await house.marks.begin(house.queue.requests[k].request_id, "plan@box")
+        await house.pass_time(1)
+    assert [a.code for a in house.alerts()] == ["optimizer.worker_died"]
+    assert "began and never ended" in house.alerts()[0].text
+    # The next one is taken up by nobody: another cause, another alert.
+    await house.pass_time(3)
+    assert [(a.code, a.cleared_at is None) for a in house.alerts()[1:3]] == [
+        ("optimizer.silent", True),
+        ("optimizer.worker_died", False),
+    ]
+
+
+async def test_a_worker_that_gives_up_says_why_and_is_not_waited_for():
+    house = await House(SilentQueue).begin()
+    for k in range(2):
+        bad = replace(house.queue.requests[k], config_hash="0")
+        with pytest.raises(PermanentError):
+            await solve_request(HOME, house.clock, house.bus, bad, source="w", worker=Worker(marks=house.marks))
+        await house.pass_time(0.1, 0.1)
+    assert house.planner.plan.fallback_mode
+    (alert,) = house.alerts()
+    assert alert.code == "optimizer.gave_up"
+    assert "another site or configuration" in alert.text
+
+
+async def test_a_request_that_comes_twice_is_worked_on_once():
+    house = await House(SilentQueue).begin()
+    worker = Worker("plan@a", marks=house.marks)
+    await solve_request(HOME, house.clock, house.bus, house.queue.requests[0], source="w", worker=worker)
+    with pytest.raises(PermanentError, match="worked on already"):
+        await solve_request(HOME, house.clock, house.bus, house.queue.requests[0], source="w", worker=worker)
+    assert len(house.bus.entries("plan")) == 1
+
+
+async def test_certificates_stand_beside_their_plans():
+    house = await House().begin()
+    first = house.planner.plan
+
+    async def tell(plan, gap):
+        body = Certificate(plan_id=plan.plan_id, bound=1.0, gap_czk=gap, kind="proven", took_s=1.0)
+        message = wrap(body, site=SITE, clock=house.clock, source="w", cause=plan.plan_id, seq=plan.plan_no)
+        taken = await house.bus.publish(message)
+        await house.publish()
+        return taken
+
+    assert house.planner.certificate(first.plan_id) is None
+    assert await tell(first, 0.5)
+    await house.pass_time(60, 20)
+    second = house.planner.plan
+    assert second.plan_id != first.plan_id
+    assert house.planner.newest_certificate.plan_id == first.plan_id
+    assert await tell(second, 0.4)
+    assert not await tell(first, 0.3), "that of an older plan never replaces it"
+    assert house.planner.newest_certificate.plan_id == second.plan_id
+    assert [house.planner.certificate(p.plan_id).gap_czk for p in (first, second)] == [0.5, 0.4]
+    again = PlannerHandlers(HOME, house.clock, house.bus, house.queue)
+    await again.start()
+    assert again.certificate(second.plan_id).gap_czk == 0.4, "a restart finds the newest one"
+
+
 async def test_a_queue_that_is_away_counts_as_a_failure():
     class Away(SilentQueue):
         async def submit(self, request):
@@ -278,7 +383,7 @@ async def test_an_error_in_planning_gives_the_rules(monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("by design")
 
-    monkeypatch.setattr("pems_optimizer.requests.make_plan", broken)
+    monkeypatch.setattr("pems_optimizer.plan_work.plan_with_making", broken)
     plan = await solve_request(HOME, house.clock, house.bus, house.queue.requests[0], source="worker")
     assert plan.fallback_mode
     assert "ZeroDivisionError" in str(plan.reasons["plan"][0].params["why"])

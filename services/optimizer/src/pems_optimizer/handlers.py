@@ -2,36 +2,37 @@
 
 At most one request is under way. It has a deadline in wall time; after two failures in a row the planner publishes
 the rule plan itself, raises an alert, and keeps asking until a worker answers. Reasons for a plan are collected in
-`plan_triggers`, the books of requests and deadlines are kept in `request_ledger`.
+`plan_triggers`, the books of requests and deadlines are kept in `request_ledger`, what was seen on the bus in
+`plan_history`.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from pems_common.bus import Bus
 from pems_common.clock import Clock
-from pems_common.errors import PemsError, PermanentError, UnavailableError
+from pems_common.errors import UnavailableError
 from pems_common.home import Home
 from pems_common.ids import new_id
 from pems_common.logs import get_logger
-from pems_common.messages import Envelope, Plan, read_body
+from pems_common.messages import Certificate, Envelope, Plan
 from pems_common.timegrid import SLOT, next_slot_start
 from pems_optimizer.adapters.planner_memory import NoMemory, PlannerMemory
-from pems_optimizer.domain.planning import Ask
+from pems_optimizer.adapters.request_marks import InMemoryMarks, RequestMarks
+from pems_optimizer.plan_history import PlanHistory
 from pems_optimizer.plan_triggers import PlanTriggers
 from pems_optimizer.planner_alerts import PlannerAlerts
+from pems_optimizer.request_fates import Failure, fate_at_deadline, known_fate
 from pems_optimizer.request_ledger import FAILURES_TO_RULES, RequestLedger, RequestView
-from pems_optimizer.requests import PlanRequest, SolvePort, rule_plan_now
+from pems_optimizer.requests import PlanRequest, SolvePort
+from pems_optimizer.stand_in import RuleStandIn
 
 __all__ = ["PlannerHandlers", "RequestView"]
 
 _log = get_logger("planner")
 
-RULE_PLAN_EVERY = timedelta(minutes=55)  # house time between rule plans while the workers are silent
 NO_FORECAST_PATIENCE = timedelta(minutes=30)  # house time
-_KEPT_PLANS = 60
 
 
 class PlannerHandlers:
@@ -45,6 +46,7 @@ class PlannerHandlers:
         solver: SolvePort,
         *,
         memory: PlannerMemory | None = None,
+        marks: RequestMarks | None = None,
         source: str = "optimizer",
         inline: bool = False,
     ) -> None:
@@ -56,6 +58,7 @@ class PlannerHandlers:
             bus: Where state is read and plans appear.
             solver: Where requests go.
             memory: Keeps the last plan number.
+            marks: Where workers say how far they are with a request.
             source: Name of this process in messages.
             inline: Whether `solver` answers before `submit` returns, so plans can start at once.
         """
@@ -65,12 +68,12 @@ class PlannerHandlers:
         self._site = home.site.id
         self._inline = inline
         self._plan_no = 0
-        self._plan: Plan | None = None
-        self._plans: deque[Plan] = deque(maxlen=_KEPT_PLANS)
+        self._marks: RequestMarks = marks or InMemoryMarks()
+        self._history = PlanHistory(self._site, bus)
         self._triggers = PlanTriggers(self._site, clock, bus)
         self._ledger = RequestLedger(clock, inline=inline)
         self._alerts = PlannerAlerts(self._site, clock, bus, source)
-        self._last_rules: datetime | None = None
+        self._stand_in = RuleStandIn(home, clock, bus, source, self._new_number)
         self._started_at: datetime | None = None
         self._asking = asyncio.Lock()  # a person's wish comes between ticks
 
@@ -88,20 +91,23 @@ class PlannerHandlers:
 
     @property
     def watches(self) -> Collection[str]:
-        """State types that may make a new plan worth it."""
-        return ("forecast", "prices", "override", "plan")
+        """State types that may make a new plan worth it, and what came of the last one."""
+        return ("forecast", "prices", "override", "plan", "certificate")
 
     async def start(self) -> None:
         """Load the last plan number and ask for a plan as soon as there is a forecast."""
         self._plan_no = max(self._plan_no, self._memory.load())
         self._started_at = self._clock.now()
         await self._see_plan()
+        await self._history.look_at_certificate()
         self._triggers.want("restart", "the planner has started")
 
     async def on_state(self, poke: Envelope) -> None:
         """Look at what is new."""
         if poke.type == "plan":
             await self._see_plan()
+        elif poke.type == "certificate":
+            await self._history.look_at_certificate(poke)
         else:
             await self._triggers.on_state(poke)
 
@@ -109,10 +115,10 @@ class PlannerHandlers:
         """Do what is due."""
         now = self._clock.now()
         await self._see_plan()
-        if self._ledger.overdue():
-            await self._failed("no plan came before the deadline")
+        if (failure := await self._lost()) is not None:
+            await self._failed(failure)
         self._triggers.watch_the_clock(now)
-        await self._triggers.look_at_the_house(self._plan)
+        await self._triggers.look_at_the_house(self.plan)
         if self._ledger.may_retry() and self._triggers.due(now):
             async with self._asking:
                 if self._ledger.under_way is None:
@@ -127,12 +133,21 @@ class PlannerHandlers:
     @property
     def plan(self) -> Plan | None:
         """The newest plan."""
-        return self._plan
+        return self._history.plan
 
     @property
     def plans(self) -> list[Plan]:
         """The last plans, newest first."""
-        return list(reversed(self._plans))
+        return self._history.plans
+
+    @property
+    def newest_certificate(self) -> Certificate | None:
+        """The last certificate; it may be of the plan before the newest."""
+        return self._history.newest_certificate
+
+    def certificate(self, plan_id: str) -> Certificate | None:
+        """The certificate of one of the last plans; None where it has none (yet)."""
+        return self._history.certificate(plan_id)
 
     @property
     def expected_solve_s(self) -> float:
@@ -165,19 +180,9 @@ class PlannerHandlers:
 
     async def _see_plan(self) -> None:
         """Take note of the newest plan on the bus."""
-        envelope = await self._bus.latest("plan", self._site)
-        if envelope is None or (self._plan is not None and envelope.body.get("plan_id") == self._plan.plan_id):
+        plan = await self._history.look()
+        if plan is None:
             return
-        try:
-            plan = read_body(envelope, Plan)
-        except PermanentError as error:
-            _log.error("unreadable plan on the bus", error=str(error))
-            return
-        if self._plan is not None and plan.plan_no < self._plan.plan_no:
-            _log.info("late older plan ignored", plan_no=plan.plan_no, newest=self._plan.plan_no)
-            return
-        self._plan = plan
-        self._plans.append(plan)
         if plan.plan_no > self._plan_no:
             self._plan_no = plan.plan_no
             self._memory.save(self._plan_no)
@@ -191,8 +196,8 @@ class PlannerHandlers:
         elif self._started_at is not None and plan.issued_at < self._started_at:
             return  # from before this planner's time: says nothing about the workers
         self._ledger.workers_live()
-        self._last_rules = None
-        await self._alerts.clear("optimizer.silent")
+        self._stand_in.not_needed()
+        await self._alerts.working()
         if not plan.fallback_mode:
             await self._solver.evaluate(self._site, plan.plan_id)
 
@@ -236,40 +241,27 @@ class PlannerHandlers:
         try:
             await self._solver.submit(request)
         except UnavailableError as error:
-            await self._failed(error.message)
+            await self._failed(Failure("silent", error.message))
             return view
         await self._see_plan()
         return view
 
-    async def _failed(self, why: str) -> None:
+    async def _lost(self) -> Failure | None:
+        """Say whether the request under way has led to nothing."""
+        request = self._ledger.request
+        if request is None:
+            return None
+        if self._ledger.overdue():
+            return await fate_at_deadline(self._marks, request.request_id)
+        return await known_fate(self._marks, request.request_id)
+
+    async def _failed(self, failure: Failure) -> None:
         """A request has led to nothing: ask again, and after two failures let the rules stand in."""
-        self._ledger.failed(why)
-        _log.warning("no plan", failures=self._ledger.failures, why=why)
-        self._triggers.want("retry", why)
+        self._ledger.failed(failure)
+        _log.warning("no plan", failures=self._ledger.failures, kind=failure.kind, why=failure.why)
+        self._triggers.want("retry", failure.why)
         if self._ledger.failures < FAILURES_TO_RULES:
             return
-        await self._alerts.raise_once(
-            "optimizer.silent",
-            "The planner got no plan from the workers, so the rules are followed.",
-            "Check that the optimizer's worker and Redis run.",
-        )
-        now = self._clock.now()
-        if self._last_rules is None or now - self._last_rules >= RULE_PLAN_EVERY:
-            await self._publish_rules(now, why)
-
-    async def _publish_rules(self, now: datetime, why: str) -> None:
-        ask = Ask(
-            plan_id=new_id(self._clock.wall_now()),
-            plan_no=self._new_number(now),
-            now=now,
-            decide_from=next_slot_start(now),
-            limit_s=self._home.optimization.time_limit_s,
-        )
-        try:
-            plan = await rule_plan_now(self._home, self._clock, self._bus, ask, source=self._source, why=why)
-        except PemsError as error:
-            _log.warning("no rule plan either", why=str(error))
-            return
-        self._last_rules = now
-        _log.warning("rule plan published", plan=plan.plan_id, why=why)
-        await self._see_plan()
+        await self._alerts.failing(failure)
+        if await self._stand_in.step_in(failure.why):
+            await self._see_plan()

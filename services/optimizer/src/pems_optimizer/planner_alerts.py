@@ -1,11 +1,33 @@
 """Alerts that the planner raises once and clears once."""
 
+from collections.abc import Mapping
+
 from pems_common.bus import Bus
 from pems_common.clock import Clock
 from pems_common.errors import UnavailableError
 from pems_common.messages import Alert, wrap
+from pems_optimizer.request_fates import Failure, FailureKind
 
 __all__ = ["PlannerAlerts"]
+
+_FAILURES: Mapping[FailureKind, tuple[str, str, str]] = {
+    "silent": (
+        "optimizer.silent",
+        "The planner got no plan from the workers, so the rules are followed.",
+        "Check that the optimizer's worker and Redis run.",
+    ),
+    "died": (
+        "optimizer.worker_died",
+        "A worker died while solving, twice in a row, so the rules are followed.",
+        "Check the worker's memory limit and its log. It is tried again, at a slower pace.",
+    ),
+    "gave_up": (
+        "optimizer.gave_up",
+        "The workers cannot make a plan from what is known, so the rules are followed.",
+        "Check the forecast, and that planner and workers run with the same home.yaml.",
+    ),
+}
+"""Code, text and remedy for each kind of failure; what exactly happened follows the text."""
 
 
 class PlannerAlerts:
@@ -22,6 +44,19 @@ class PlannerAlerts:
         """
         self._site, self._clock, self._bus, self._source = site, clock, bus, source
         self._standing: set[str] = set()
+
+    async def failing(self, failure: Failure) -> None:
+        """Tell that no plan comes and why; the alert of another cause is cleared."""
+        for kind, (code, text, remedy) in _FAILURES.items():
+            if kind == failure.kind:
+                await self.raise_once(code, f"{text} {failure.why[:200]}", remedy)
+            else:
+                await self.clear(code)
+
+    async def working(self) -> None:
+        """Tell that plans come again."""
+        for code, _, _ in _FAILURES.values():
+            await self.clear(code)
 
     async def raise_once(self, code: str, text: str, remedy: str) -> None:
         """Raise an alert unless it stands."""

@@ -1,7 +1,8 @@
 """The planner's requests: at most one under way, its deadline, what became of each, and how long plans take.
 
-A request fails at its deadline (wall time) or when it cannot be handed over; failures in a row are counted, and
-from the second one on the next request waits.
+A request fails at its deadline (wall time), when it cannot be handed over, or when its worker is known to have died
+or given up; failures in a row are counted, and from the second one on the next request waits: a little while nobody
+takes requests up, longer and longer while they kill their workers.
 """
 
 from collections import OrderedDict
@@ -11,12 +12,15 @@ from typing import Literal
 
 from pems_common.clock import Clock
 from pems_common.messages import Plan
+from pems_optimizer.request_fates import Failure
 from pems_optimizer.requests import PlanRequest
 
 __all__ = ["FAILURES_TO_RULES", "RequestLedger", "RequestView"]
 
 DEADLINE_EXTRA_S = 15.0  # wall time beyond the solver's limit
 RETRY_S = 20.0  # wall time between requests while the workers are silent
+DEATHS_RETRY_S = 60.0  # wall time after a second death in a row; doubles with each further one
+LONGEST_RETRY_S = 900.0
 FAILURES_TO_RULES = 2
 _FIRST_EXPECTED_S = 3.0
 _KEPT_REQUESTS = 200
@@ -62,11 +66,17 @@ class RequestLedger:
         self._retry_mono = 0.0
         self.expected_s = 0.0 if inline else _FIRST_EXPECTED_S
         self.failures = 0
+        self._deaths = 0  # in a row
 
     @property
     def under_way(self) -> RequestView | None:
         """The request that is waited for."""
         return None if self._in_flight is None else self._views[self._in_flight.request.request_id]
+
+    @property
+    def request(self) -> PlanRequest | None:
+        """The request that is waited for, as it was sent."""
+        return None if self._in_flight is None else self._in_flight.request
 
     def view(self, request_id: str) -> RequestView | None:
         """What became of a request."""
@@ -111,15 +121,20 @@ class RequestLedger:
 
     def workers_live(self) -> None:
         """Forget failures: a worker has shown itself."""
-        self.failures = 0
+        self.failures = self._deaths = 0
         self._retry_mono = 0.0
 
-    def failed(self, why: str) -> None:
+    def failed(self, failure: Failure) -> None:
         """Close the request under way without a plan, and count."""
         view = self.under_way
         if view is not None:
-            view.state, view.detail = "failed", why
+            view.state, view.detail = "failed", failure.why
         self._in_flight = None
         self.failures += 1
+        self._deaths = self._deaths + 1 if failure.kind == "died" else 0
         if self.failures >= FAILURES_TO_RULES:
-            self._retry_mono = self._clock.monotonic() + RETRY_S
+            wait_s = RETRY_S
+            if failure.kind == "died":
+                doublings = min(max(self._deaths - FAILURES_TO_RULES, 0), 10)
+                wait_s = min(DEATHS_RETRY_S * 2.0**doublings, LONGEST_RETRY_S)
+            self._retry_mono = self._clock.monotonic() + wait_s

@@ -1,33 +1,21 @@
-"""The Celery worker: `celery -A pems_optimizer.worker:app worker -Q plan` (or `-Q bulk`).
+"""The Celery worker: `celery -A pems_optimizer.worker:app worker -Q plan` (or `-Q bulk`)."""
 
-A task message holds a request, no data: the worker reads the latest state from the bus itself and publishes what
-it made there. So a task may be lost, late or done twice without harm.
-"""
-
-import asyncio
 import gc
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from celery.signals import worker_init, worker_process_init
 
-from pems_common.bus import Bus
-from pems_common.bus.redis_streams import RedisBus
-from pems_common.clock import Clock, open_clock
-from pems_common.errors import PemsError
-from pems_common.home import Home, load_home
-from pems_common.logs import get_logger, setup_logging
+from pems_common.logs import setup_logging
 from pems_common.settings import ServiceSettings
 from pems_optimizer.adapters.celery_app import make_celery
-from pems_optimizer.adapters.queues import EVALUATE_TASK, SOLVE_TASK
+from pems_optimizer.tasks import Solving, add_tasks
+from pems_optimizer.worker_deaths import tell_of_deaths
 
-__all__ = ["app", "evaluate", "solve"]
+__all__ = ["app"]
 
-T = TypeVar("T")
 app = make_celery(ServiceSettings())
-
-_EVALUATE_DRAWS = 30
-_EVALUATE_LIMIT_S = 20.0
+add_tasks(app, Solving())
+tell_of_deaths()
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
@@ -36,7 +24,7 @@ def load_before_fork(**_: Any) -> None:
 
     Frozen, it is out of the garbage collector's rounds, which would write to every page and so unshare it.
     """
-    from pems_optimizer import requests, warm_up  # noqa: F401
+    from pems_optimizer import warm_up  # noqa: F401
 
     gc.collect()
     gc.freeze()
@@ -51,46 +39,3 @@ def warm_up(**_: Any) -> None:
 
     solve_something()
     gc.freeze()
-
-
-def _with_bus(work: Callable[[Home, Clock, Bus, str], Awaitable[T]]) -> T:
-    """Run `work` with the site, the clock and a fresh connection to the bus."""
-    settings = ServiceSettings()
-    home, clock = load_home(settings.home), open_clock(settings.clock_file)
-    source = f"optimizer-worker@{settings.instance}"
-
-    async def run() -> T:
-        bus = RedisBus(settings.redis_address(), clock)
-        try:
-            return await work(home, clock, bus, source)
-        finally:
-            await bus.close()
-
-    return asyncio.run(run())
-
-
-@app.task(name=SOLVE_TASK)  # type: ignore[untyped-decorator]
-def solve(data: dict[str, Any]) -> None:
-    """Make the plan of a request and publish it; a failure is told in the log and left to the planner's deadline."""
-    from pems_optimizer.requests import PlanRequest, solve_request
-
-    try:
-        request = PlanRequest.from_json(data)
-        _with_bus(lambda home, clock, bus, source: solve_request(home, clock, bus, request, source=source))
-    except PemsError as error:
-        get_logger("worker").error("request failed", request=str(data.get("request_id", "")), error=str(error))
-
-
-@app.task(name=EVALUATE_TASK)  # type: ignore[untyped-decorator]
-def evaluate(site: str, plan_id: str) -> None:
-    """Judge a plan on sampled days and publish the score; a plan that is no longer the newest is left alone."""
-    from pems_optimizer.requests import evaluate_plan
-
-    try:
-        _with_bus(
-            lambda home, clock, bus, source: evaluate_plan(
-                home, clock, bus, plan_id, source=source, draws=_EVALUATE_DRAWS, limit_s=_EVALUATE_LIMIT_S
-            )
-        )
-    except PemsError as error:
-        get_logger("worker").warning("plan not evaluated", site=site, plan=plan_id, error=str(error))
