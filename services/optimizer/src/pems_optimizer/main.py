@@ -1,28 +1,58 @@
 """Wiring and start of the planner process; the workers are Celery's (`worker.py`)."""
 
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
 from pems_common.runner import Running, Runtime, run_service
 from pems_optimizer.adapters.celery_app import make_celery
+from pems_optimizer.adapters.plan_memory import RedisPlans
 from pems_optimizer.adapters.planner_memory import FileMemory
 from pems_optimizer.adapters.queues import CeleryQueue
+from pems_optimizer.adapters.redis_calls import RedisCalls
+from pems_optimizer.adapters.redis_studies import RedisStudies
+from pems_optimizer.adapters.request_marks import RedisMarks
 from pems_optimizer.api import make_router
+from pems_optimizer.api_certificates import make_certificate_router
 from pems_optimizer.api_formats import make_formats_router
+from pems_optimizer.api_studies import make_study_router
 from pems_optimizer.handlers import PlannerHandlers
+from pems_optimizer.study_keeper import StudyKeeper
 
 __all__ = ["build", "main"]
 
 
 def build(rt: Runtime) -> Running:
-    """Wire the planner with Celery's queue."""
+    """Wire the planner with Celery's queue, and what the workers keep in Redis."""
+    queue = CeleryQueue(make_celery(rt.settings), rt.clock)
+    redis = RedisCalls(rt.settings.redis_address(), rt.clock)
     planner = PlannerHandlers(
         rt.home,
         rt.clock,
         rt.bus,
-        CeleryQueue(make_celery(rt.settings), rt.clock),
+        queue,
         memory=FileMemory(rt.settings.data / "optimizer" / "planner.json"),
+        marks=RedisMarks(redis),
         source=rt.source,
     )
-    formats = make_formats_router(planner, rt.home, rt.bus, rt.clock)
-    return Running(service=planner, routers=[formats, make_router(planner, rt.home, rt.auth.require_write)])
+    keeper = StudyKeeper(rt.home.site.id, rt.clock, RedisStudies(redis), RedisPlans(redis), queue.send_chunks)
+
+    async def look_after_studies() -> None:
+        try:
+            await keeper.run()
+        finally:
+            await redis.close()
+
+    return Running(service=planner, routers=_routers(rt, planner, keeper), background=[look_after_studies])
+
+
+def _routers(rt: Runtime, planner: PlannerHandlers, keeper: StudyKeeper) -> Sequence[APIRouter]:
+    return (
+        make_formats_router(planner, rt.home, rt.bus, rt.clock),
+        make_router(planner, rt.home, rt.auth.require_write),
+        make_certificate_router(planner),
+        make_study_router(keeper, rt.auth.require_write),
+    )
 
 
 def main() -> None:
