@@ -1,5 +1,6 @@
 """The running plan on a new grid: what was decided for slots that are about to begin, and the plan moved on in time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,12 +31,19 @@ class RunningPlan:
 
     def slots_in_state(self, room: str, at: datetime, on: bool) -> int | None:
         """Planned slots before `at` in which the relay was as it is now; None where the plan says otherwise."""
-        i = self._index(at)
         entry = self.plan.rooms.get(room)
-        if i is None or entry is None or i == 0 or entry.relay_on[i - 1] != on:
+        return None if entry is None else self._in_state(entry.relay_on, at, on)
+
+    def water_slots_in_state(self, at: datetime, on: bool) -> int | None:
+        """The same of the water heater."""
+        return self._in_state(self.plan.water_on, at, on) if self.plan.water_on else None
+
+    def _in_state(self, states: Sequence[bool], at: datetime, on: bool) -> int | None:
+        i = self._index(at)
+        if i is None or i == 0 or states[i - 1] != on:
             return None
         count = 0
-        while i - 1 - count >= 0 and entry.relay_on[i - 1 - count] == on:
+        while i - 1 - count >= 0 and states[i - 1 - count] == on:
             count += 1
         return count if count < i else 1000
 
@@ -66,6 +74,12 @@ class RunningPlan:
         """Planned state of the water heater at an instant."""
         i = self._index(at)
         return None if i is None or not self.plan.water_on else self.plan.water_on[i]
+
+    def appliance_on(self, name: str, at: datetime) -> bool | None:
+        """Planned state of an appliance at an instant."""
+        i = self._index(at)
+        schedule = self.plan.appliances.get(name)
+        return None if i is None or schedule is None else schedule[i]
 
 
 def _least_times_kept(on: Bools, first: int, min_on: int, min_off: int, before: bool, held: int) -> bool:

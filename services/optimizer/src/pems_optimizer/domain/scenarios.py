@@ -11,36 +11,27 @@ import numpy as np
 
 from pems_common.messages import ScenarioCost
 from pems_optimizer.domain.battery_dp import plan_battery
+from pems_optimizer.domain.day_sampler import TO_P10, slow_errors, turned
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
+from pems_optimizer.domain.setpoints import setpoint_flow
 
 __all__ = ["named_scenarios", "sampled_costs"]
 
 # Swanson's rule: P10, P50, P90 weigh 0.3, 0.4, 0.3 (Hurst, Brown, Swanson 2000, AAPG Bulletin 84).
 _NAMED = (("bad_day", 0.3, 1.0), ("expected_day", 0.4, 0.0), ("good_day", 0.3, -1.0))
-_TO_P10 = 1.2816  # standard deviations from the median
 
 
 def _turned(problem: PlanningProblem, badness: Mapping[str, Floats | float]) -> PlanningProblem:
     """Return the problem with its inputs moved by standard deviations: + is worse for the bill."""
-
-    def moved(name: str, middle: Floats, amount: Floats | float, worse_is_high: bool) -> Floats:
-        low, high = problem.bands.get(name, (middle, middle))
-        z = np.asarray(amount if worse_is_high else -np.asarray(amount)) / _TO_P10
-        step = np.where(z > 0, np.maximum(high - middle, 0.0), np.maximum(middle - low, 0.0))
-        return np.asarray(middle + z * step, dtype=np.float64)
-
-    return replace(
-        problem,
-        pv_w=np.maximum(moved("pv_w", problem.pv_w, badness["pv"], False), 0.0),
-        load_w=np.maximum(moved("load_w", problem.load_w, badness["load"], True), 0.0),
-        buy=moved("buy", problem.buy, badness["price"], True),
-        sell=moved("sell", problem.sell, badness["price"], True),
-    )
+    course = turned(problem, badness)
+    return replace(problem, pv_w=course.pv_w, load_w=course.load_w, buy=course.buy, sell=course.sell)
 
 
 def _cost(problem: PlanningProblem, decision: Decision, peak_w: float) -> Verified:
     load = controlled_load_w(problem, decision)
+    if problem.battery is not None and problem.battery.control == "setpoint":
+        return verify(problem, decision, setpoint_flow(problem, load, decision.ev_w))
     return verify(problem, decision, plan_battery(problem, load, decision.ev_w, peak_w, points=61))
 
 
@@ -53,21 +44,11 @@ def named_scenarios(problem: PlanningProblem, plan: Verified, has_time: Callable
         if direction == 0.0:
             total = plan.cost.total
         else:
-            amount = direction * _TO_P10
+            amount = direction * TO_P10
             turned = _turned(problem, {"pv": amount, "load": amount, "price": amount})
             total = _cost(turned, plan.decision, plan.peak_w).cost.total
         out.append(ScenarioCost(name=name, probability=probability, total=round(total, 3)))
     return tuple(out)
-
-
-def _slow_noise(rng: np.random.Generator, slots: int, correlation: float) -> Floats:
-    rho = min(max(correlation, 0.0), 0.995)
-    noise = rng.normal(size=slots)
-    out = np.empty(slots)
-    out[0] = noise[0]
-    for t in range(1, slots):
-        out[t] = rho * out[t - 1] + (1.0 - rho * rho) ** 0.5 * noise[t]
-    return out
 
 
 def sampled_costs(
@@ -91,13 +72,10 @@ def sampled_costs(
         correlation: Lag-1 correlation of the errors of `pv`, `load` and `price`.
         has_time: Asked before each draw.
     """
-    rng = np.random.default_rng(seed)
-    totals = []
+    rng, totals = np.random.default_rng(seed), []
     for _ in range(draws):
         if not has_time():
             break
-        badness: dict[str, Floats | float] = {
-            name: _slow_noise(rng, problem.slots, correlation.get(name, 0.95)) for name in ("pv", "load", "price")
-        }
+        badness = {kind: error[0] for kind, error in slow_errors(rng, 1, problem.slots, correlation).items()}
         totals.append(_cost(_turned(problem, badness), decision, peak_w).cost.total)
     return np.array(totals)

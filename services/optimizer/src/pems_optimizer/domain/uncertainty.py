@@ -1,0 +1,54 @@
+"""How a plan deals with what is not known, as home.yaml asks for it: the courses of the days a solver counts with."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pems_common.home import Home
+from pems_optimizer.domain.day_sampler import sample_days
+from pems_optimizer.domain.problem import PlanningProblem, Scenario, Uncertainty
+from pems_optimizer.domain.scenario_reduction import reduce_days
+
+__all__ = ["robust_scenarios", "uncertainty_for"]
+
+
+def robust_scenarios(problem: PlanningProblem, spread: float) -> tuple[Scenario, ...]:
+    """Return the four courses of the specification: base, PV less, load more, price more, each by the share `spread`.
+
+    "Price more" is what is paid for import, at negative prices too; what export earns stays, which is the worse case.
+    The worst of them counts, so their probabilities mean nothing; they sum to 1.
+    """
+    p = problem
+    return (
+        Scenario("base", 0.25, p.pv_w, p.load_w, p.buy, p.sell),
+        Scenario("less_pv", 0.25, p.pv_w * (1.0 - spread), p.load_w, p.buy, p.sell),
+        Scenario("more_load", 0.25, p.pv_w, p.load_w * (1.0 + spread), p.buy, p.sell),
+        Scenario("dearer", 0.25, p.pv_w, p.load_w, p.buy + spread * np.abs(p.buy), p.sell),
+    )
+
+
+def uncertainty_for(home: Home, problem: PlanningProblem, correlation: Mapping[str, float], seed: int) -> Uncertainty:
+    """Return what the home asks for, on this problem.
+
+    Args:
+        home: The site.
+        problem: The problem with its bands.
+        correlation: Lag-1 correlation of the errors of `pv`, `load` and `price`.
+        seed: Of the sampled days.
+    """
+    wish = home.optimization.uncertainty
+    scenarios: tuple[Scenario, ...] = ()
+    if wish.strategy == "robust":
+        scenarios = robust_scenarios(problem, wish.spread)
+    elif wish.strategy == "scenarios":
+        days = sample_days(problem, draws=wish.samples, seed=seed, correlation=correlation)
+        scenarios = reduce_days(problem, days, wish.scenarios).scenarios
+    return Uncertainty(
+        strategy=wish.strategy,
+        spread=wish.spread,
+        scenarios=scenarios,
+        # Nothing can be changed before the plan begins.
+        shared_slots=problem.frozen + wish.shared_slots,
+        cvar_share=wish.cvar_share,
+        cvar_tail=wish.cvar_tail,
+    )
