@@ -114,6 +114,29 @@ def bench(
 
 
 @app.command()
+def solve(
+    problem: Annotated[str, typer.Argument(help="A problem file (docs/solve.md), or - for standard input.")] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the plan here, not to stdout.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds, instead of the file's own.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="point, robust or scenarios.")] = None,
+    certificate: Annotated[bool, typer.Option("--certificate", help="Say how far the plan is from the best.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a problem.")] = False,
+    answer_schema: Annotated[bool, typer.Option("--answer-schema", help="Print the one of a plan.")] = False,
+) -> None:
+    """Solve a planning problem given as JSON: prices, battery, rooms, a car; no PEMS house is needed."""
+    from rich.console import Console
+
+    from pems_cli.solve import SolveOptions, print_schema, run_solve
+
+    if schema or answer_schema:
+        raise typer.Exit(print_schema(answer=answer_schema))
+    if not problem:
+        raise typer.BadParameter("name a problem file, such as config/examples/car-and-dishwasher.json")
+    options = SolveOptions(output, time_limit, strategy, certificate)
+    raise typer.Exit(run_solve(problem, options, Console(stderr=True, soft_wrap=True)))
+
+
+@app.command()
 def doctor() -> None:
     """Look at this machine and say what is missing, and what to do about it."""
     from rich.console import Console

@@ -27,6 +27,11 @@ def test_the_shipped_examples_are_good(path):
     assert read_document(json.loads(path.read_text())).slots in (24, 96)
 
 
+def test_the_first_file_of_the_documentation_is_good():
+    text = (ROOT / "docs" / "solve.md").read_text().split("```json\n")[1].split("```")[0]
+    assert read_document(parse_json(text)).slots == 8
+
+
 @pytest.mark.parametrize(
     ("path", "value", "field", "message"),
     [

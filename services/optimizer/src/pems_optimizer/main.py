@@ -8,6 +8,7 @@ from pems_common.runner import Running, Runtime, run_service
 from pems_optimizer.adapters.celery_app import make_celery
 from pems_optimizer.adapters.plan_memory import RedisPlans
 from pems_optimizer.adapters.planner_memory import FileMemory
+from pems_optimizer.adapters.problem_solvers import ThreadSolver
 from pems_optimizer.adapters.queues import CeleryQueue
 from pems_optimizer.adapters.redis_calls import RedisCalls
 from pems_optimizer.adapters.redis_studies import RedisStudies
@@ -15,6 +16,7 @@ from pems_optimizer.adapters.request_marks import RedisMarks
 from pems_optimizer.api import make_router
 from pems_optimizer.api_certificates import make_certificate_router
 from pems_optimizer.api_formats import make_formats_router
+from pems_optimizer.api_solve import make_solve_router
 from pems_optimizer.api_studies import make_study_router
 from pems_optimizer.handlers import PlannerHandlers
 from pems_optimizer.study_keeper import StudyKeeper
@@ -52,6 +54,7 @@ def _routers(rt: Runtime, planner: PlannerHandlers, keeper: StudyKeeper) -> Sequ
         make_router(planner, rt.home, rt.auth.require_write),
         make_certificate_router(planner),
         make_study_router(keeper, rt.auth.require_write),
+        make_solve_router(ThreadSolver(rt.clock), rt.auth.require_write),
     )
 
 
