@@ -22,6 +22,7 @@ ARRAYS = st.one_of(
     hnp.arrays(np.int64, hnp.array_shapes(max_side=6)),
     hnp.arrays(np.float32, 4),
     hnp.arrays(np.int8, (3, 2)),
+    st.lists(st.text(alphabet="aěЖ😀", max_size=6), min_size=1, max_size=3).map(np.array),
 )
 
 

@@ -6,6 +6,8 @@ foreign bytes can give an error but never run anything.
 """
 
 import json
+import math
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -25,6 +27,8 @@ _MAGIC = b"PEMSdc1\n"
 _LENGTH_BYTES = 8
 _ALIGN = 16
 _DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8"})
+_TEXTS = re.compile(r"<U[1-9]\d{0,3}")  # texts of one length, as numpy keeps names
+_LAST_CHARACTER = 0x10FFFF
 
 
 class StoreError(ValueError):
@@ -55,13 +59,17 @@ def to_bytes(value: Any) -> bytes:
     return b"".join(parts)
 
 
+def _is_kept(dtype: str) -> bool:
+    return dtype in _DTYPES or _TEXTS.fullmatch(dtype) is not None
+
+
 def _order(array: NDArray[Any]) -> str:
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
 def _plain(value: Any, arrays: list[NDArray[Any]], where: str) -> Any:
     if isinstance(value, np.ndarray):
-        if value.dtype.str not in _DTYPES:
+        if not _is_kept(value.dtype.str):
             raise StoreError(f"{where}: arrays of type {value.dtype} are not stored")
         arrays.append(value if value.flags.forc else np.ascontiguousarray(value))
         return len(arrays) - 1
@@ -114,21 +122,24 @@ def _opened(data: bytes) -> tuple[Any, list[NDArray[Any]]]:
     header = json.loads(data[start:end])
     arrays = []
     for name, shape, order in header["arrays"]:
-        if name not in _DTYPES or not all(type(n) is int and n >= 0 for n in shape) or order not in ("C", "F"):
+        if not _is_kept(name) or not all(type(n) is int and n >= 0 for n in shape) or order not in ("C", "F"):
             raise StoreError(f"an array of type {name} and shape {shape} is not read")
-        dtype = np.dtype(name)
-        count = 1
-        for n in shape:
-            count *= n
-        if end + count * dtype.itemsize > len(data):
-            raise StoreError("the bytes end before their arrays")
-        # Copied: views of the bytes would be read-only and unaligned, which compiled code treats as another type.
-        array = np.frombuffer(data, dtype, count, end).copy().reshape(shape, order=order)
-        arrays.append(array)
-        end += count * dtype.itemsize
+        array = _array(data, end, np.dtype(name), math.prod(shape))
+        arrays.append(array.reshape(shape, order=order))
+        end += array.nbytes
     if end != len(data):
         raise StoreError("there is something behind the last array")
     return header["tree"], arrays
+
+
+def _array(data: bytes, at: int, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+    if at + count * dtype.itemsize > len(data):
+        raise StoreError("the bytes end before their arrays")
+    # Copied: views of the bytes would be read-only and unaligned, which compiled code treats as another type.
+    array = np.frombuffer(data, dtype, count, at).copy()
+    if dtype.kind == "U" and array.view("<u4").max(initial=0) > _LAST_CHARACTER:
+        raise StoreError("an array of texts holds what is no character")
+    return array
 
 
 @cache

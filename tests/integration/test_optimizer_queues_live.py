@@ -1,0 +1,194 @@
+"""What goes through real queues beside plans: certificates, "why?", studies that outlive their workers; and Flower."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+from tests.integration.optimizer_workers import CLOCK, ROOT, Rig, open_rig
+from tests.unit.optimizer.plan_record_cases import a_record
+
+from pems_cli.ports import free_port
+from pems_common.errors import PemsError, UnavailableError
+from pems_common.messages import Certificate
+from pems_optimizer.adapters.answers import RedisAnswers
+from pems_optimizer.adapters.redis_studies import RedisStudies
+from pems_optimizer.domain.plan_fan import fan_item
+from pems_optimizer.study_keeper import LOOK_EVERY_S, StudyKeeper
+from pems_optimizer.study_kinds import KINDS
+from pems_optimizer.why import PlanForgottenError, QueuedWhy
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def rig(own_redis_server, tmp_path):
+    async with open_rig(own_redis_server, tmp_path) as rig:
+        yield rig
+
+
+def keeper_of(rig: Rig) -> StudyKeeper:
+    kinds = {**KINDS, "toy": KINDS["plan_fan"].__class__("", _no_data, _no_items, lambda values: {"sum": sum(values)})}
+    return StudyKeeper(rig.site, CLOCK, RedisStudies(rig.calls), rig.plans, rig.queue.send_chunks, kinds=kinds)
+
+
+async def _no_data(plans, site, params):
+    return b"data"
+
+
+def _no_items(data, params):
+    raise AssertionError("the keeper works on nothing itself")
+
+
+async def done(keeper: StudyKeeper, study_id: str, wall_s: float = 60.0):
+    """Look after studies until one is over."""
+    end, next_look = CLOCK.monotonic() + wall_s, 0.0
+    while True:
+        if CLOCK.monotonic() >= next_look:
+            await keeper.look()
+            next_look = CLOCK.monotonic() + LOOK_EVERY_S
+        report = await keeper.report(study_id, with_values=True)
+        if report is not None and report.state != "running":
+            return report
+        assert CLOCK.monotonic() < end, report
+        await asyncio.sleep(0.05)
+
+
+async def test_certificate_and_why_follow_a_plan_and_flower_names_them(rig):
+    port = free_port()
+    flower = [sys.executable, "-P", "-m", "celery", "flower", f"--port={port}", "--address=127.0.0.1"]
+    env = {**os.environ, "CELERY_BROKER_URL": rig.server.url.removesuffix("/0") + "/1"}
+    env["FLOWER_UNAUTHENTICATED_API"] = "true"
+    log = (rig.directory / "flower.log").open("wb")
+    seen = subprocess.Popen(flower, env=env, stdout=log, stderr=log, cwd=ROOT)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as web:
+            end = CLOCK.monotonic() + 30
+            while True:
+                try:
+                    assert (await web.get("/api/tasks")).status_code == 200
+                    break
+                except httpx.TransportError:
+                    assert CLOCK.monotonic() < end
+                    await asyncio.sleep(0.1)
+            await rig.state()
+            with rig.worker("plan@first", "plan"), rig.worker("bulk@first", "bulk"):
+                await _plan_certificate_why(rig)
+                shown = {}
+                while len(shown) < 4:
+                    assert CLOCK.monotonic() < end + 30, shown
+                    shown = {t["name"]: t for t in (await web.get("/api/tasks")).json().values()}
+                    await asyncio.sleep(0.1)
+                workers = set((await web.get("/api/workers", params={"status": "true"})).json())
+        plan = rig.planner.plan
+        assert workers == {"plan@first", "bulk@first"}
+        assert {name: (t["args"], t["worker"]) for name, t in shown.items()} == {
+            "pems.plan.solve": (f"site=small plan_no={plan.plan_no} trigger=restart", "plan@first"),
+            "pems.plan.why": (f"site=small plan={plan.plan_id} action=on device=room:one slot=3", "plan@first"),
+            "pems.bulk.certificate": (f"site=small plan_no={plan.plan_no} plan={plan.plan_id}", "bulk@first"),
+            "pems.bulk.evaluate": (f"site=small plan={plan.plan_id}", "bulk@first"),
+        }
+    finally:
+        seen.terminate()
+        seen.wait(20)
+        log.close()
+
+
+async def _plan_certificate_why(rig: Rig) -> None:
+    why = QueuedWhy(rig.queue.ask_why, RedisAnswers(rig.calls), CLOCK, rig.site)
+    await rig.planner.start()
+    await rig.until(lambda: rig.planner.plan is not None)
+    plan = rig.planner.plan
+    assert plan is not None
+    await rig.queue.evaluate(rig.site, plan.plan_id)
+    while not (found := await rig.published("certificate")):
+        await asyncio.sleep(0.05)
+    (message,) = found
+    body = Certificate.read(message.body)
+    assert (message.seq, message.cause) == (plan.plan_no, plan.plan_id)
+    assert (body.plan_id, body.gap_czk, body.kind) == (plan.plan_id, 3.0, "proven"), "the toy's three duals came along"
+    assert body.bound == pytest.approx(plan.cost.total - 3.0, abs=1e-3)
+    wish = {"device": "room:one", "slot": 3, "action": "on"}
+    answer = await why.ask_why(plan.plan_id, wish, 8.0)
+    assert answer == {"wish": wish, "rooms": ["one", "two"], "duals": [0.0, 1.0, 2.0]}
+    with pytest.raises(PlanForgottenError):
+        await why.ask_why("never heard of", wish, 8.0)
+
+
+async def test_a_why_with_no_worker_ends_in_time_and_leaves_nothing_that_is_answered_later(rig):
+    why = QueuedWhy(rig.queue.ask_why, RedisAnswers(rig.calls), CLOCK, rig.site)
+    began = CLOCK.monotonic()
+    with pytest.raises(UnavailableError, match="no worker answered within 1 s"):
+        await why.ask_why("p", {}, 1.0)
+    assert CLOCK.monotonic() - began < 2.0
+    with rig.worker("plan@first", "plan"):
+        while rig.broker_rest():
+            await asyncio.sleep(0.05)
+    assert rig.raw.keys("pems:work:why:*") == []
+
+
+async def test_the_fan_of_a_plan_is_the_same_however_it_is_cut(rig):
+    keeper, record = keeper_of(rig), a_record(1, site=rig.site)
+    await rig.plans.keep(record)
+    with rig.worker("bulk@first", "bulk"), rig.worker("bulk@second", "bulk"):
+        made = [await keeper.create("plan_fan", {"seed": 5}, items=12, chunk_items=size) for size in (1, 5, 12)]
+        reports = [await done(keeper, study.study_id) for study in made]
+    assert [r.state for r in reports] == ["done"] * 3
+    item = fan_item(record, 5)
+    assert reports[0].values == reports[1].values == reports[2].values == [item(i) for i in range(12)]
+    assert reports[0].summary["mean_czk"] == pytest.approx(sum(reports[0].values) / 12, abs=1e-3)
+    with pytest.raises(PemsError, match="not known any more"):
+        await keeper.create("plan_fan", {"plan_id": "older"}, items=1, chunk_items=1)
+
+
+async def test_a_process_killed_at_a_chunk_is_replaced_at_once(rig):
+    keeper = keeper_of(rig)
+    with rig.worker("bulk@first", "bulk", hold=True) as worker:
+        study = await keeper.create("toy", {"held": [5]}, items=12, chunk_items=4)
+        while not worker.at_work:
+            await asyncio.sleep(0.02)
+        killed = worker.at_work
+        os.kill(killed, signal.SIGKILL)
+        worker.let_go()
+        began = CLOCK.monotonic()
+        report = await done(keeper, study.study_id)
+        took_s = CLOCK.monotonic() - began
+        assert worker.at_work != killed
+    assert report.values == [i / 7 for i in range(12)]
+    assert report.progress.tries == {0: 1, 1: 2, 2: 1}
+    assert took_s < 8.0, "sooner than its lease is over"
+    print(f"killed process: study over after {took_s:.1f} s")
+
+
+async def test_a_killed_worker_costs_a_study_seconds_and_no_chunk_counts_twice(rig):
+    keeper = keeper_of(rig)
+    with rig.worker("bulk@first", "bulk", hold=True) as first:
+        study = await keeper.create("toy", {"held": [5]}, items=12, chunk_items=4)
+        while not first.at_work:
+            await asyncio.sleep(0.02)
+        first.kill_all()
+        began = CLOCK.monotonic()
+        with rig.worker("bulk@second", "bulk"):
+            report = await done(keeper, study.study_id)
+            took_s = CLOCK.monotonic() - began
+    assert report.values == [i / 7 for i in range(12)]
+    assert report.progress.tries == {0: 1, 1: 2, 2: 1}
+    assert took_s < 20.0, "the broker would have taken two minutes"
+    print(f"killed worker: study over after {took_s:.1f} s")
+
+
+async def test_a_chunk_that_kills_every_worker_ends_its_study_and_not_the_worker(rig):
+    keeper = keeper_of(rig)
+    with rig.worker("bulk@first", "bulk") as worker:
+        (worker.control / "poison").touch()
+        study = await keeper.create("toy", {"held": [5]}, items=12, chunk_items=4)
+        report = await done(keeper, study.study_id)
+        assert report.state == "failed"
+        assert list(report.progress.failed) == [1]
+        assert "begun 3 times" in report.progress.failed[1]
+        assert worker.process.poll() is None
+        while rig.broker_rest():
+            await asyncio.sleep(0.05)
