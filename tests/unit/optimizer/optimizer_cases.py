@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from benchmarks.optimizer import HOME, START, winter_case
+from benchmarks._winter import HOME, START, winter_case
 
 from pems_common.home import Home, load_home
 from pems_optimizer.domain.assemble import Known, assemble

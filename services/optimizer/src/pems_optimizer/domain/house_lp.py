@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike
 from pems_optimizer.domain.lp_arrays import Indices, LpArrays
 from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
 
-__all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of"]
+__all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of", "expected_course"]
 
 _MISSING_CZK = 1e6  # for a device without any column yet
 _TINY_W = 1e-3
+_DUAL, _PRIMAL = 1, 4  # HiGHS's names of its strategies
 _KW = 1e-3  # inside the program powers are kW and energies kWh: in W HiGHS took five times as long
 
 
@@ -69,8 +70,13 @@ def courses_of(problem: PlanningProblem) -> tuple[Scenario, ...]:
     """Return the courses of the days that a plan counts with: one, or the scenarios."""
     known = problem.uncertainty
     if known.strategy == "point" or not known.scenarios:
-        return (Scenario("expected", 1.0, problem.pv_w, problem.load_w, problem.buy, problem.sell),)
+        return (expected_course(problem),)
     return known.scenarios
+
+
+def expected_course(problem: PlanningProblem) -> Scenario:
+    """Return the expected course alone."""
+    return Scenario("expected", 1.0, problem.pv_w, problem.load_w, problem.buy, problem.sell)
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class HouseLp:
         self.courses = tuple(courses_of(problem) if courses is None else courses)
         # The bindings' own types lack the overloads of their C++ side.
         self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("mip_rel_gap", 1e-6)):
+        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("mip_rel_gap", 1e-6), ("simplex_scale_strategy", 0)):
             self._highs.setOptionValue(option, value)
         lp = LpArrays()
         n, ev = problem.slots, problem.ev
@@ -305,6 +311,10 @@ class HouseLp:
         for course, given, load in zip(self._courses, self.courses, load_w, strict=True):
             need = _KW * (load - given.pv_w)
             self._highs.changeRowsBounds(len(need), course.balance.astype(np.int32), need, need)
+
+    def expect_columns(self, coming: bool) -> None:
+        """Tell whether columns come (primal simplex goes on from the last basis) or bounds change (dual does)."""
+        self._highs.setOptionValue("simplex_strategy", _PRIMAL if coming else _DUAL)
 
     # --- solving ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from pems_optimizer.domain.problem import Bools, Floats
 __all__ = ["Market", "Offer"]
 
 _SMOOTH = 0.5
+_WORTHWHILE = 3e-5  # of the objective: what a change of mind could gain at best, for it to be tried
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Market:
         """
         done: Dispatch | None = None
         everyone = range(len(self.bidders))
+        self.lp.expect_columns(True)
         for number in range(rounds):
             self.ask(prices, everyone)
             if self.out_of_time():
@@ -151,6 +153,7 @@ class Market:
 
     def dive(self, done: Dispatch, *, at_once: int) -> Dispatch | None:
         """Fix devices some at a time, the clearest first, and let the others bid again in between."""
+        self.lp.expect_columns(False)
         while len(self.fixed) < len(self.bidders):
             near: dict[int, tuple[float, int]] = {}
             worth: dict[int, list[tuple[float, float, int]]] = {}
@@ -191,7 +194,7 @@ class Market:
                     break
                 mixed = self.lp.solve()
             candidates: list[int] = []
-            if mixed is not None and mixed.objective < done.objective - 1e-6 * abs(done.objective):
+            if mixed is not None and mixed.objective < done.objective - _WORTHWHILE * abs(done.objective):
                 weights = mixed.weights
                 mine = [k for k in self.of(device) if k < len(weights) and weights[k] > 1e-6 and k != old]
                 candidates = sorted(mine, key=lambda k: -float(weights[k]))[:3]

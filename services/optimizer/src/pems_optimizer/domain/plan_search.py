@@ -35,6 +35,10 @@ class Effort:
         fine: The same.
         at_once: Devices fixed at a time in the dive.
         sweeps: Rounds of polishing.
+        course_rounds: Rounds of bidding against several courses.
+        course_sweeps: Most rounds of polishing against them.
+        polished: Share of the devices that are polished, the most powerful first.
+        warm_rounds: Rounds on the fine grid where an earlier plan is remembered; the rough ones are left out then.
         iterates: Times that coupled rooms look at their neighbours anew within the rough rounds.
     """
 
@@ -44,7 +48,11 @@ class Effort:
     fine: Grid = (128, 9)
     at_once: int = 4
     sweeps: int = 1
+    polished: float = 1.0
+    warm_rounds: int = 3
     iterates: int = 3
+    course_rounds: int = 2
+    course_sweeps: int = 0
 
 
 def is_coupled(problem: PlanningProblem) -> bool:
@@ -148,6 +156,19 @@ class PlanSearch:
         for device, on in enumerate(self.schedules(decision)):
             self.market.fix(device, self.market.find(device, on))
 
+    def on_courses(self, courses: tuple[Scenario, ...], done: Dispatch, *, most: int) -> "PlanSearch":
+        """Return a search over other courses that begins with the best offers of this one."""
+        other = PlanSearch(
+            self.problem, self._time_left_s, courses=courses, path=self.path, warmth_czk_k=self.warmth_czk_k,
+            grid=self.grid,
+        )  # fmt: skip
+        for device in range(len(self.market.bidders)):
+            mine = self.market.of(device)
+            mine.sort(key=lambda k: self.market.price_offer(self.market.offers[k], done.prices))
+            for number in mine[:most]:
+                other.market.offer(device, self.market.offers[number].column)
+        return other
+
     def recall(self, memory: Mapping[str, np.ndarray]) -> Prices | None:
         """Put remembered schedules on the market, and return the remembered prices; None where they do not fit."""
         slots, devices = self.problem.slots, len(self.market.bidders)
@@ -211,7 +232,7 @@ class PlanSearch:
             return None
         for _ in range(effort.sweeps):
             before = self.market.worth(found)
-            found = self.market.polish(found, self.order)
+            found = self.market.polish(found, self.order[: max(1, round(effort.polished * len(self.order)))])
             if self.out_of_time() or before - self.market.worth(found) < 2e-4 * abs(before):
                 break
         return found

@@ -6,13 +6,13 @@ is there, then everything simulated and accounted for. The time limit is looked 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pems_optimizer.domain.battery_dp import HouseFlow, plan_battery
 from pems_optimizer.domain.bidders.car import realise
-from pems_optimizer.domain.house_lp import Dispatch
+from pems_optimizer.domain.house_lp import Dispatch, courses_of, expected_course
 from pems_optimizer.domain.plan_search import Effort, PlanSearch
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
@@ -22,6 +22,7 @@ from pems_optimizer.domain.setpoints import setpoint_flow
 __all__ = ["NoPlan", "Solved", "SolverOptions", "dispatch_battery", "solve"]
 
 _RESERVE_S = 0.4
+_OFFERS_KEPT = 16  # of each device, where several courses are planned for
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,21 @@ def solve(
 
     if left_s() <= 0.0:
         return NoPlan(rules, "the time limit was reached before any device had a schedule")
-    search = PlanSearch(problem, left_s, grid=effort.rough)
+    courses = courses_of(problem)
+    search = PlanSearch(problem, left_s, courses=(expected_course(problem),), grid=effort.rough)
     search.offer(rules.decision)
     running = move_on(rules.decision)
     if running is not None:
         search.offer(running)
     prices = None if warm is None else search.recall(warm)
     if prices is not None:
-        effort = Effort(0, effort.fine_rounds, effort.rough, effort.fine, effort.at_once, effort.sweeps)
+        effort = replace(effort, rounds=0, fine_rounds=effort.warm_rounds, polished=0.5)
     priced = search.find_prices(effort, prices) or search.market.lp.solve()
+    if len(courses) > 1 and priced is not None:
+        # Schedules are found on the expected course; all courses together then say which to take, with few new ones.
+        search = search.on_courses(courses, priced, most=_OFFERS_KEPT)
+        priced = search.market.trade(priced.prices, effort.course_rounds) or search.market.lp.solve()
+        effort = replace(effort, at_once=2 * effort.at_once, sweeps=min(effort.sweeps, effort.course_sweeps))
     if priced is None:
         return NoPlan(rules, "the time limit was reached before prices were found")
     done = search.choose(priced, effort)
