@@ -137,8 +137,8 @@ def test_robust_courses_are_those_of_the_specification(problem):
     assert np.allclose(load.load_w, 1.1 * priced.load_w)
     assert set(np.round(price.buy, 9)) == {-0.9, 2.2}
     assert sum(s.probability for s in (base, pv, load, price)) == 1.0
-    for course, moved in ((pv, "pv_w"), (load, "load_w"), (price, "buy")):
-        for name in {"pv_w", "load_w", "buy", "sell"} - {moved}:
+    for course, moved in ((pv, {"pv_w"}), (load, {"load_w"}), (price, {"buy", "sell"})):
+        for name in {"pv_w", "load_w", "buy", "sell"} - moved:
             assert np.array_equal(getattr(course, name), getattr(priced, name))
 
 

@@ -13,17 +13,17 @@ __all__ = ["robust_scenarios", "uncertainty_for"]
 
 
 def robust_scenarios(problem: PlanningProblem, spread: float) -> tuple[Scenario, ...]:
-    """Return the four courses of the specification: base, PV less, load more, price more, each by the share `spread`.
+    """Return the four courses of the specification: base, PV less, load more, prices more, each by the share `spread`.
 
-    "Price more" is what is paid for import, at negative prices too; what export earns stays, which is the worse case.
-    The worst of them counts, so their probabilities mean nothing; they sum to 1.
+    Negative prices rise too (rule U2). The worst course counts, so probabilities mean nothing; they sum to 1.
     """
     p = problem
+    dearer, better = (price + spread * np.abs(price) for price in (p.buy, p.sell))
     return (
         Scenario("base", 0.25, p.pv_w, p.load_w, p.buy, p.sell),
         Scenario("less_pv", 0.25, p.pv_w * (1.0 - spread), p.load_w, p.buy, p.sell),
         Scenario("more_load", 0.25, p.pv_w, p.load_w * (1.0 + spread), p.buy, p.sell),
-        Scenario("dearer", 0.25, p.pv_w, p.load_w, p.buy + spread * np.abs(p.buy), p.sell),
+        Scenario("dearer", 0.25, p.pv_w, p.load_w, dearer, better),
     )
 
 
