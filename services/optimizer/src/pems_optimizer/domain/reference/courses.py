@@ -10,7 +10,7 @@ __all__ = ["courses_counted", "robust_courses"]
 
 
 def robust_courses(problem: PlanningProblem) -> tuple[Scenario, ...]:
-    """Return the expected course, and it with less PV, more load, dearer energy by the problem's spread (U2)."""
+    """Return the expected course, and it with less PV, more load, higher prices by the problem's spread (U2)."""
     p, f = problem, problem.uncertainty.spread
     base = Scenario("base", 0.25, p.pv_w, p.load_w, p.buy, p.sell)
     return (

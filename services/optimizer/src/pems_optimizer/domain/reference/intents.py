@@ -127,6 +127,7 @@ def _least_power(
     exporting = flow.net_load_w[t] + _EXPORT_LEAST_W
     most = flow.draw_max_w[t] + _EXPORT_LEAST_W
     model.demand(
+        exporting <= spec.discharge_max_w + most * (1 - gives),
         battery.discharge_w[t] >= _LAST_DISCHARGE * exporting - most * (1 - gives),
         battery.discharge_w[t] >= exporting - most * (1 - gives) - most * slot.gives_all,
     )
