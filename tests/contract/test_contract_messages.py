@@ -19,6 +19,15 @@ def stored(path: Path) -> tuple[dict[str, str], dict[str, object]]:
     return {**data, "body": json.dumps(body)}, body
 
 
+def assert_says(read, body: dict[str, object]) -> None:
+    """All that was stored is still said, and fields that came later say nothing."""
+    said = read.model_dump(mode="json")
+    assert {name: said[name] for name in body} == body
+    nothing = {name: field.get_default(call_default_factory=True) for name, field in type(read).model_fields.items()}
+    for name in said.keys() - body.keys():
+        assert getattr(read, name) == nothing[name]
+
+
 def test_every_type_and_version_has_its_stored_message():
     names = {path.stem for path in FILES}
     assert names >= {f"{t.name}_v{version}" for t in CATALOG.values() for version in range(1, t.version + 1)}
@@ -31,7 +40,7 @@ def test_a_stored_message_loads_and_says_the_same(path):
     kind = CATALOG[envelope.type]
     read = read_body(envelope, kind.body)
     assert envelope.to_fields().keys() == fields.keys()
-    assert read.model_dump(mode="json") == body
+    assert_says(read, body)
     assert subject_of(read) == envelope.subject
 
 
@@ -39,4 +48,4 @@ def test_a_stored_message_loads_and_says_the_same(path):
 def test_a_reader_of_today_accepts_fields_of_tomorrow(path):
     fields, body = stored(path)
     later = Envelope.from_fields({**fields, "body": json.dumps({**body, "added_later": 1})})
-    assert read_body(later, CATALOG[later.type].body).model_dump(mode="json") == body
+    assert_says(read_body(later, CATALOG[later.type].body), body)

@@ -108,6 +108,7 @@ class Plan(Body):
         grid_power_w: Expected mean, + = import.
         ev_power_w: Charging power.
         net_cost_czk: Money for energy bought less sold over the horizon.
+        price_czk_kwh: Shadow price of energy: what one more kWh in each slot would cost, battery and peak counted.
         baseline_total_czk: The rules' cost for the same horizon, on the same forecasts, comfort counted as the plan's.
         fallback_mode: True where a rule plan stands in for the optimizer.
     """
@@ -133,6 +134,7 @@ class Plan(Body):
     net_cost_czk: float
     peak_import_w: float
     self_consumption_rate: float | None = None
+    price_czk_kwh: tuple[float, ...] = ()
     baseline_total_czk: float | None = None
     solver: Solver
     profile: str

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pems_common.messages import (
     Solver,
     Violation,
 )
-from pems_optimizer.domain.problem import Note, PlanningProblem
+from pems_optimizer.domain.problem import Floats, Note, PlanningProblem
 from pems_optimizer.domain.reasons import explain
 from pems_optimizer.domain.scoring import Verified
 
@@ -45,12 +45,14 @@ class PlanHead:
     scenario_costs: tuple[ScenarioCost, ...] = ()
     baseline_total_czk: float | None = None
     notes: tuple[Note, ...] = ()
+    price_czk_kwh: Floats | None = None
+    relaxed_czk: float | None = None
 
 
 def violations_of(problem: PlanningProblem, plan: Verified) -> tuple[Violation, ...]:
     """Return the worst slot of each soft rule that is not kept: comfort [K], SoC [Wh], breaker [W], EV [Wh].
 
-    Comfort is measured against the home's own band, not the planner's tighter one, and not before the first slot
+    For an appliance it is the slots it lacks. Comfort is measured against the home's own band, not the planner's tighter one, and not before the first slot
     that the plan decides.
     """
     out, rooms = [], problem.rooms
@@ -85,6 +87,11 @@ def violations_of(problem: PlanningProblem, plan: Verified) -> tuple[Violation, 
         cold = problem.water.low_c - 1.0 - plan.water_c[1:]
         if cold.max(initial=0.0) > 0.5:
             out.append(Violation(rule="water_below", slot=int(np.argmax(cold)), amount=round(float(cold.max()), 2)))
+    for spec, on in zip(problem.appliances, plan.decision.appliances, strict=False):
+        missing = spec.run_slots - int(on.sum())
+        if missing > 0:
+            last = min(max(0, spec.deadline - 1), problem.slots - 1)
+            out.append(Violation(rule=f"appliance_run:{spec.name}", slot=last, amount=float(missing)))
     return tuple(out)
 
 
@@ -110,6 +117,15 @@ def _self_consumption(problem: PlanningProblem, plan: Verified) -> float | None:
         return None
     exported = np.minimum(np.maximum(-plan.flow.grid_w, 0.0), plan.flow.pv_used_w)
     return round(float((plan.flow.pv_used_w - exported).sum()) / possible, 4)
+
+
+def _gap(objective: float, relaxed: float | None) -> dict[str, Any]:
+    """How far from the relaxed master the plan is: an estimate until its certificate comes."""
+    if relaxed is None:
+        return {}
+    gap = max(0.0, objective - relaxed)
+    rel = round(gap / abs(objective), 6) if abs(objective) > 1.0 else None
+    return {"gap_czk": round(gap, 4), "gap_rel": rel, "bound_kind": "estimate"}
 
 
 def plan_body(problem: PlanningProblem, plan: Verified, head: PlanHead) -> Plan:
@@ -144,16 +160,22 @@ def plan_body(problem: PlanningProblem, plan: Verified, head: PlanHead) -> Plan:
         grid_power_w=tuple(np.round(flow.grid_w, 1).tolist()),
         ev_power_w=tuple(np.round(plan.decision.ev_w, 1).tolist()) if problem.ev or problem.charger_known else (),
         water_on=tuple(plan.decision.water_on.tolist()) if problem.water is not None else (),
+        appliances={
+            spec.name: tuple(on.tolist())
+            for spec, on in zip(problem.appliances, plan.decision.appliances, strict=False)
+        },
         cost=PlanCost(**{name: round(value, 4) for name, value in plan.cost.model_dump().items()}),
         scenario_costs=head.scenario_costs,
         net_cost_czk=round(plan.net_cost, 4),
         peak_import_w=round(plan.peak_w, 1),
+        price_czk_kwh=() if head.price_czk_kwh is None else tuple(np.round(head.price_czk_kwh, 4).tolist()),
         self_consumption_rate=_self_consumption(problem, plan),
         baseline_total_czk=None if head.baseline_total_czk is None else round(head.baseline_total_czk, 4),
         solver=Solver(
             name=head.solver_name,
             status=head.status,
             objective=round(plan.cost.total, 4),
+            **_gap(plan.cost.total, head.relaxed_czk),
             solve_s=round(head.solve_s, 4),
             build_s=round(head.build_s, 4),
         ),

@@ -8,22 +8,24 @@ fresh states, battery and car), because a plan is trusted for two hours only and
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pems_common.home import Home
-from pems_common.messages import Plan, PlanInputs
+from pems_common.messages import Plan, PlanInputs, ScenarioCost
 from pems_optimizer.domain.assemble import Known, assemble
 from pems_optimizer.domain.body import PlanHead, plan_body
+from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.outlook import plan_outlook
 from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.problem import Note, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.running import RunningPlan, moved_on
 from pems_optimizer.domain.scenarios import named_scenarios
 from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
-from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, dispatch_battery, solve
+from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
 
 __all__ = ["Ask", "MadePlan", "make_plan", "make_rule_plan", "plan_with_making"]
 
@@ -111,6 +113,15 @@ def _weigh(
     return solved.best, (f"new: gains {gain:.2f} CZK", *_changes(problem, kept, solved.best))
 
 
+def _courses(
+    problem: PlanningProblem, chosen: Verified, outcome: Solved, has_time: Callable[[], bool]
+) -> tuple[tuple[ScenarioCost, ...], tuple[Note, ...]]:
+    """What the plan costs in other courses of the days: those it counts with, else a good and a bad one."""
+    if problem.uncertainty.scenarios:
+        return plan_outlook(problem, chosen, outcome.memory, has_time)
+    return named_scenarios(problem, chosen, has_time), ()
+
+
 def make_plan(
     home: Home,
     known: Known,
@@ -160,16 +171,17 @@ def plan_with_making(
         rules = _as_rules(problem, outcome.rules, head, outcome.why, elapsed_s() - build_s)
         return MadePlan(rules, problem, outcome.rules)
     chosen, diff = _weigh(problem, outcome, running, home.optimization.keep_gain_czk)
-    costs = named_scenarios(problem, chosen, lambda: elapsed_s() < ask.limit_s - 0.3)
-    status: Literal["optimal", "incumbent"] = "incumbent"
+    costs, outlook = _courses(problem, chosen, outcome, lambda: elapsed_s() < ask.limit_s - 0.3)
+    notes = outlook if outcome.complete else (*outlook, Note("time_limit", {"limit_s": ask.limit_s}))
     head = replace(
         head,
-        status=status,
         solve_s=elapsed_s() - build_s,
         diff=diff,
         scenario_costs=costs,
         baseline_total_czk=_baseline_czk(outcome.rules, chosen),
-        notes=() if outcome.complete else (Note("time_limit", {"limit_s": ask.limit_s}),),
+        notes=notes,
+        price_czk_kwh=outcome.price_czk_kwh,
+        relaxed_czk=outcome.relaxed if problem.uncertainty.strategy == "point" else None,
     )
     return MadePlan(plan_body(problem, chosen, head), problem, chosen, outcome.memory)
 

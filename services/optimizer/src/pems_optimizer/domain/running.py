@@ -102,7 +102,8 @@ def moved_on(
     Args:
         problem: The new problem.
         running: The plan in force.
-        fresh: A new decision on the new grid; the car is charged as it says, because its need moves fastest.
+        fresh: A new decision on the new grid; car and appliances do as it says, because
+            their needs move fastest.
         with_car: Keep the running plan's car too.
 
     Returns:
@@ -134,4 +135,4 @@ def moved_on(
         before, held = bool(rooms.relay_on[r]), int(rooms.slots_in_state[r])
         if not _least_times_kept(relay_on[:, r], first, rooms.min_on, rooms.min_off, before, held):
             return None
-    return Decision(relay_on, water_on, ev_w)
+    return Decision(relay_on, water_on, ev_w, fresh.appliances)

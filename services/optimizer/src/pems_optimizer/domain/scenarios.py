@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from pems_common.messages import ScenarioCost
-from pems_optimizer.domain.battery_dp import plan_battery
 from pems_optimizer.domain.day_sampler import TO_P10, slow_errors, turned
+from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
 from pems_optimizer.domain.setpoints import setpoint_flow
@@ -32,7 +32,7 @@ def _cost(problem: PlanningProblem, decision: Decision, peak_w: float) -> Verifi
     load = controlled_load_w(problem, decision)
     if problem.battery is not None and problem.battery.control == "setpoint":
         return verify(problem, decision, setpoint_flow(problem, load, decision.ev_w))
-    return verify(problem, decision, plan_battery(problem, load, decision.ev_w, peak_w, points=61))
+    return verify(problem, decision, dispatch_battery(problem, load, decision.ev_w, peak_w, thorough=False))
 
 
 def named_scenarios(problem: PlanningProblem, plan: Verified, has_time: Callable[[], bool]) -> tuple[ScenarioCost, ...]:

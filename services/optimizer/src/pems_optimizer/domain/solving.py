@@ -10,16 +10,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pems_optimizer.domain.battery_dp import HouseFlow, plan_battery
 from pems_optimizer.domain.bidders.car import realise
+from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.house_lp import Dispatch, courses_of, expected_course
 from pems_optimizer.domain.plan_search import Effort, PlanSearch
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
-from pems_optimizer.domain.setpoints import setpoint_flow
 
-__all__ = ["NoPlan", "Solved", "SolverOptions", "dispatch_battery", "solve"]
+__all__ = ["NoPlan", "Solved", "SolverOptions", "solve"]
 
 _RESERVE_S = 0.4
 _OFFERS_KEPT = 16  # of each device, where several courses are planned for
@@ -65,17 +64,6 @@ class NoPlan:
 
     rules: Verified
     why: str
-
-
-def dispatch_battery(problem: PlanningProblem, load_w: Floats, ev_w: Floats, peak_w: float) -> HouseFlow:
-    """Dispatch the battery for the inverter that is there, against a load (T,) that holds the car [W].
-
-    For intents a peak is tried tight and loose, and the cheaper kept.
-    """
-    if problem.battery is not None and problem.battery.control == "setpoint":
-        return setpoint_flow(problem, load_w, ev_w)
-    flows = [plan_battery(problem, load_w, ev_w, peak_w * factor) for factor in (1.0, 1.2)]
-    return min(flows, key=lambda flow: flow.money.total)
 
 
 def _car_power(problem: PlanningProblem, search: PlanSearch, done: Dispatch) -> tuple[Floats, Dispatch]:

@@ -12,14 +12,13 @@ import numpy as np
 
 from pems_common.errors import PemsError
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_dp import HouseFlow, plan_battery
+from pems_optimizer.domain.battery_dp import HouseFlow
 from pems_optimizer.domain.bidders.car import realise
 from pems_optimizer.domain.bidders.port import Wish
+from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.plan_search import PlanSearch
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
-from pems_optimizer.domain.setpoints import setpoint_flow
-from pems_optimizer.domain.solving import dispatch_battery
 from pems_optimizer.domain.thermal_response import RoomPath
 from pems_optimizer.domain.why_sentences import sentence
 
@@ -155,16 +154,9 @@ def _other_car(problem: PlanningProblem, decision: Decision, ask: Question) -> D
 
 
 def _battery_flow(problem: PlanningProblem, load_w: Floats, plan: Verified, ask: Question) -> HouseFlow | None:
-    battery = problem.battery
-    if battery is None or ask.slot < battery.forced:
+    if problem.battery is None or ask.slot < problem.battery.forced:
         return None
-    if battery.control == "setpoint":
-        return setpoint_flow(problem, load_w, plan.decision.ev_w, wish=(ask.slot, ask.action))
-    flows = [
-        plan_battery(problem, load_w, plan.decision.ev_w, plan.peak_w * factor, wish=(ask.slot, ask.action))
-        for factor in (1.0, 1.2)
-    ]
-    return min(flows, key=lambda flow: flow.money.total)
+    return dispatch_battery(problem, load_w, plan.decision.ev_w, plan.peak_w, wish=(ask.slot, ask.action))
 
 
 def explain_other(

@@ -1,0 +1,85 @@
+"""What a plan says of the courses it counts with: its cost in each, on average and in the bad tail.
+
+Beside them stands what perfect knowledge would have cost.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from pems_common.messages import ScenarioCost
+from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.house_lp import expected_course
+from pems_optimizer.domain.plan_search import PlanSearch
+from pems_optimizer.domain.problem import Floats, Note, PlanningProblem, Scenario, Uncertainty
+from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
+from pems_optimizer.domain.thermal_response import RoomPath
+
+__all__ = ["plan_outlook", "tail_mean"]
+
+
+def _in_course(problem: PlanningProblem, course: Scenario) -> PlanningProblem:
+    return replace(
+        problem, pv_w=course.pv_w, load_w=course.load_w, buy=course.buy, sell=course.sell, uncertainty=Uncertainty()
+    )
+
+
+def tail_mean(costs: Floats, probabilities: Floats, tail: float) -> float:
+    """Return the mean of the worst `tail` of the probability (CVaR)."""
+    left, total = tail, 0.0
+    for k in np.argsort(-costs).tolist():
+        share = min(left, float(probabilities[k]))
+        total += share * float(costs[k])
+        left -= share
+        if left <= 1e-12:
+            break
+    return total / max(tail - left, 1e-12)
+
+
+def _perfect_czk(problem: PlanningProblem, memory: Mapping[str, np.ndarray]) -> float | None:
+    """Cost of a course that was known beforehand: the remembered schedules mixed freely, so a little too low."""
+    path = RoomPath(memory["air_c"], memory["mass_c"])
+    course = (expected_course(problem),)
+    search = PlanSearch(problem, courses=course, path=path, warmth_czk_k=memory["warmth_czk_k"])
+    if search.recall(memory) is None:
+        return None
+    done = search.market.lp.solve()
+    return None if done is None else done.objective
+
+
+def plan_outlook(
+    problem: PlanningProblem, plan: Verified, memory: Mapping[str, np.ndarray], has_time: Callable[[], bool]
+) -> tuple[tuple[ScenarioCost, ...], tuple[Note, ...]]:
+    """Return the plan's cost in each course, and a note on them; empty where there is no time for all.
+
+    The note's code is `uncertainty`: `expected_czk`, `tail_czk` (mean of the worst `tail` of the probability), and
+    `perfect_czk`, what would be paid on average if each course were known beforehand.
+    """
+    known = problem.uncertainty
+    costs, perfect = [], []
+    for course in known.scenarios:
+        if not has_time():
+            return (), ()
+        turned = _in_course(problem, course)
+        load = controlled_load_w(turned, plan.decision)
+        flow = dispatch_battery(turned, load, plan.decision.ev_w, plan.peak_w, thorough=False)
+        costs.append(verify(turned, plan.decision, flow).cost.total)
+        perfect.append(_perfect_czk(turned, memory))
+    if not costs:
+        return (), ()
+    weights, totals = np.array([c.probability for c in known.scenarios]), np.array(costs)
+    told: dict[str, float | str] = {
+        "strategy": known.strategy,
+        "expected_czk": round(float(weights @ totals), 3),
+        "tail_czk": round(tail_mean(totals, weights, known.cvar_tail), 3),
+        "worst_czk": round(float(totals.max()), 3),
+    }
+    best = [value for value in perfect if value is not None]
+    if len(best) == len(perfect):
+        told["perfect_czk"] = round(float(weights @ np.array(best)), 3)
+    named = tuple(
+        ScenarioCost(name=course.name, probability=course.probability, total=round(cost, 3))
+        for course, cost in zip(known.scenarios, costs, strict=True)
+    )
+    return named, (Note("uncertainty", told),)
