@@ -137,6 +137,38 @@ def solve(
 
 
 @app.command()
+def why(
+    device: Annotated[str, typer.Argument(help="room:<name>, water, appliance:<name>, ev or battery")],
+    action: Annotated[str, typer.Argument(help="on, off; for the battery an intent such as charge_from_grid")],
+    at: Annotated[str, typer.Argument(help="Local time, today or later: 14:00, or a whole instant with its offset.")],
+    plan: Annotated[str, typer.Option(help="Plan id.")] = "latest",
+    url: Annotated[str, typer.Option(help="Address of the optimizer.", envvar="PEMS_OPTIMIZER_URL")] = "",
+    key: Annotated[str, typer.Option(help="API key; a local run's own is found.", envvar="PEMS_API_KEY")] = "",
+    language: Annotated[str, typer.Option(help="en or cs.")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer.")] = False,
+) -> None:
+    """Ask what it would cost if a device did something else: ./pems why room:obyvak on 14:00."""
+    from rich.console import Console
+
+    from pems_cli.paths import data_directory
+    from pems_cli.why import ask_why, internal_key
+
+    raise typer.Exit(
+        ask_why(
+            Console(soft_wrap=True),
+            url=url or "http://127.0.0.1:8083",
+            key=key or internal_key(data_directory()),
+            plan=plan,
+            device=device,
+            action=action,
+            at=at,
+            language=language,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
 def doctor() -> None:
     """Look at this machine and say what is missing, and what to do about it."""
     from rich.console import Console

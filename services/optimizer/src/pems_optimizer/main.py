@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from pems_common.runner import Running, Runtime, run_service
+from pems_optimizer.adapters.answers import RedisAnswers
 from pems_optimizer.adapters.celery_app import make_celery
 from pems_optimizer.adapters.plan_memory import RedisPlans
 from pems_optimizer.adapters.planner_memory import FileMemory
@@ -18,8 +19,10 @@ from pems_optimizer.api_certificates import make_certificate_router
 from pems_optimizer.api_formats import make_formats_router
 from pems_optimizer.api_solve import make_solve_router
 from pems_optimizer.api_studies import make_study_router
+from pems_optimizer.api_why import make_why_router
 from pems_optimizer.handlers import PlannerHandlers
 from pems_optimizer.study_keeper import StudyKeeper
+from pems_optimizer.why import QueuedWhy, WhyPort
 
 __all__ = ["build", "main"]
 
@@ -39,20 +42,23 @@ def build(rt: Runtime) -> Running:
     )
     keeper = StudyKeeper(rt.home.site.id, rt.clock, RedisStudies(redis), RedisPlans(redis), queue.send_chunks)
 
+    why = QueuedWhy(queue.ask_why, RedisAnswers(redis), rt.clock, rt.home.site.id)
+
     async def look_after_studies() -> None:
         try:
             await keeper.run()
         finally:
             await redis.close()
 
-    return Running(service=planner, routers=_routers(rt, planner, keeper), background=[look_after_studies])
+    return Running(service=planner, routers=_routers(rt, planner, keeper, why), background=[look_after_studies])
 
 
-def _routers(rt: Runtime, planner: PlannerHandlers, keeper: StudyKeeper) -> Sequence[APIRouter]:
+def _routers(rt: Runtime, planner: PlannerHandlers, keeper: StudyKeeper, why: WhyPort) -> Sequence[APIRouter]:
     return (
         make_formats_router(planner, rt.home, rt.bus, rt.clock),
         make_router(planner, rt.home, rt.auth.require_write),
         make_certificate_router(planner),
+        make_why_router(planner, rt.home, why, rt.auth.require_write),
         make_study_router(keeper, rt.auth.require_write),
         make_solve_router(ThreadSolver(rt.clock), rt.auth.require_write),
     )

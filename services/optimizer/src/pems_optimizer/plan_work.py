@@ -5,7 +5,7 @@ its deadline, or sooner where the mark says that the worker died or gave up.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from pems_common.bus import Bus
@@ -132,7 +132,7 @@ async def solve_request(
         raise PermanentError(f"request {request.request_id} has been worked on already")
     try:
         _refuse_foreign(home, clock, request)
-        plan, record = await _make(home, clock, bus, request, worker.make or plan_with_making)
+        plan, record = await _make(home, clock, bus, request, worker.make or plan_with_making, worker.plans)
         envelope = wrap(plan, site=request.site, clock=clock, source=source, cause=request.request_id)
         newest = await bus.publish(envelope)
     except Exception as error:
@@ -166,7 +166,7 @@ def _refuse_foreign(home: Home, clock: Clock, request: PlanRequest) -> None:
 
 
 async def _make(
-    home: Home, clock: Clock, bus: Bus, request: PlanRequest, make: MakePlan
+    home: Home, clock: Clock, bus: Bus, request: PlanRequest, make: MakePlan, plans: PlanMemory | None
 ) -> tuple[Plan, PlanRecord | None]:
     """Plan with what is known now; without a record where the rules stand in for an error."""
     began = clock.monotonic()
@@ -179,6 +179,7 @@ async def _make(
         limit_s=min(request.limit_s, max(0.5, left_s - 0.5)),
     )
     known, inputs = await read_known(bus, request.site)
+    known = replace(known, last=await _last(plans, request.site))
     try:
         made = make(home, known, inputs, ask, elapsed_s=lambda: clock.monotonic() - began)
     except InputProblem:
@@ -200,6 +201,17 @@ async def _make(
         solver_memory=made.memory,
     )
     return made.plan, record
+
+
+async def _last(plans: PlanMemory | None, site: str) -> PlanRecord | None:
+    """Return the making of the last plan; without it the search begins cold."""
+    if plans is None:
+        return None
+    try:
+        return await plans.newest(site)
+    except UnavailableError as error:
+        _log.warning("the last plan's making cannot be read", error=str(error))
+        return None
 
 
 async def _kept(plans: PlanMemory, record: PlanRecord) -> bool:

@@ -52,8 +52,8 @@ class PlanHead:
 def violations_of(problem: PlanningProblem, plan: Verified) -> tuple[Violation, ...]:
     """Return the worst slot of each soft rule that is not kept: comfort [K], SoC [Wh], breaker [W], EV [Wh].
 
-    For an appliance it is the slots it lacks. Comfort is measured against the home's own band, not the planner's tighter one, and not before the first slot
-    that the plan decides.
+    For an appliance it is the slots it lacks. Comfort is measured against the home's own band, not the planner's
+    tighter one, and not before the first slot that the plan decides.
     """
     out, rooms = [], problem.rooms
     air = plan.path.air_c[1:]

@@ -114,7 +114,13 @@ class HouseLp:
         self.courses = tuple(courses_of(problem) if courses is None else courses)
         # The bindings' own types lack the overloads of their C++ side.
         self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("mip_rel_gap", 1e-6), ("simplex_scale_strategy", 0)):
+        for option, value in (
+            ("output_flag", False),
+            ("threads", 1),
+            ("presolve", "off"),
+            ("mip_rel_gap", 1e-6),
+            ("simplex_scale_strategy", 0),
+        ):
             self._highs.setOptionValue(option, value)
         lp = LpArrays()
         n, ev = problem.slots, problem.ev

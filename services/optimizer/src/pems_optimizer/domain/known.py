@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pems_common.messages import Forecast, OverrideEntry, Plan, Prices, Status, Telemetry, Thermal
+from pems_optimizer.domain.plan_record import PlanRecord
 from pems_optimizer.domain.remembered import Remembered
 
 __all__ = ["Known", "fixed_state", "running_overrides"]
@@ -12,7 +13,11 @@ __all__ = ["Known", "fixed_state", "running_overrides"]
 
 @dataclass(frozen=True)
 class Known:
-    """Everything known when a plan is asked for; only the forecast is indispensable."""
+    """Everything known when a plan is asked for; only the forecast is indispensable.
+
+    Attributes:
+        last: The making of the last plan: its columns and prices are where the next search begins.
+    """
 
     forecast: Forecast | None
     prices: Prices | None = None
@@ -21,6 +26,7 @@ class Known:
     status: Status | None = None
     running: Plan | None = None
     remembered: Remembered = field(default_factory=Remembered)
+    last: PlanRecord | None = None
 
 
 def running_overrides(status: Status | None, now: datetime) -> dict[str, OverrideEntry]:

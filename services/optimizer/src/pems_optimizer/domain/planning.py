@@ -19,6 +19,7 @@ from pems_optimizer.domain.assemble import Known, assemble
 from pems_optimizer.domain.body import PlanHead, plan_body
 from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.outlook import plan_outlook
+from pems_optimizer.domain.plan_record import PlanRecord
 from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.problem import Note, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
@@ -26,6 +27,7 @@ from pems_optimizer.domain.running import RunningPlan, moved_on
 from pems_optimizer.domain.scenarios import named_scenarios
 from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
 from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
+from pems_optimizer.domain.warm_start import moved_memory
 
 __all__ = ["Ask", "MadePlan", "make_plan", "make_rule_plan", "plan_with_making"]
 
@@ -122,6 +124,15 @@ def _courses(
     return named_scenarios(problem, chosen, has_time), ()
 
 
+def _remembered(
+    problem: PlanningProblem, last: PlanRecord | None, config_hash: str
+) -> Mapping[str, NDArray[Any]] | None:
+    """What the solver remembers of the last plan, on this problem's grid; None where it does not fit."""
+    if last is None or last.config_hash != config_hash:
+        return None
+    return moved_memory(last.solver_memory, last.problem.start, last.problem.step, problem)
+
+
 def make_plan(
     home: Home,
     known: Known,
@@ -166,6 +177,7 @@ def plan_with_making(
         SolverOptions(limit_s=ask.limit_s, effort=effort or Effort()),
         elapsed_s,
         move_on=lambda rules: None if running is None else moved_on(problem, RunningPlan(running), rules),
+        warm=_remembered(problem, known.last, head.config_hash),
     )
     if isinstance(outcome, NoPlan):
         rules = _as_rules(problem, outcome.rules, head, outcome.why, elapsed_s() - build_s)
