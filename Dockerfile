@@ -23,7 +23,7 @@ LABEL org.opencontainers.image.title="pems" org.opencontainers.image.licenses="M
 ENV PATH=/opt/pems/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MALLOC_ARENA_MAX=2 \
     PEMS_DATA=/data PEMS_HOME=/app/config/home.yaml \
-    NUMBA_CACHE_DIR=/tmp/numba HOME=/tmp
+    NUMBA_CACHE_DIR=/tmp/numba PEMS_NUMBA_PREPARED=/opt/numba HOME=/tmp
 # The folders below become the volumes' first content, so that they belong to the user that writes them.
 RUN groupadd --gid 10001 pems && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin pems \
  && mkdir -p /data /run-pems /secrets /site /volumes/redis /volumes/mqtt \
@@ -31,5 +31,7 @@ RUN groupadd --gid 10001 pems && useradd --uid 10001 --gid 10001 --no-create-hom
 COPY --from=build /opt/pems /opt/pems
 COPY --from=build /app /app
 WORKDIR /app
+# The solver's loops, compiled once here instead of at each start; another processor compiles them anew.
+RUN NUMBA_CACHE_DIR=/opt/numba PYTHONPATH=/app/site python -m pems_optimizer.warm_up && chmod -R a+rX /opt/numba
 USER 10001:10001
 CMD ["python", "-m", "pems_cli", "--help"]

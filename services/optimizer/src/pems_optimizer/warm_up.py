@@ -1,17 +1,37 @@
-"""A tiny plan that wakes the numeric libraries, so that a worker's first real plan is not its slowest."""
+"""A tiny bid that compiles or loads what plans are made with, so that a worker's first real plan is not its slowest.
+
+`python -m pems_optimizer.warm_up` fills numba's cache after an installation: compiling takes some ten seconds. An
+image brings a filled cache along (`PEMS_NUMBA_PREPARED`); it is copied to where numba may write.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 
 from pems_optimizer.domain.relay_dp import RelayBid, RelayDevice, best_schedule
+from pems_optimizer.domain.relay_floor import relay_floor
 
-__all__ = ["solve_something"]
+__all__ = ["solve_something", "use_prepared_cache"]
 
 
-def solve_something() -> RelayBid:
-    """Let one imaginary room bid on a day, and load the linear-program solver."""
-    import highspy
+def use_prepared_cache() -> None:
+    """Copy the cache that an image brings along to `NUMBA_CACHE_DIR`, unless something is there."""
+    prepared, cache = os.environ.get("PEMS_NUMBA_PREPARED", ""), os.environ.get("NUMBA_CACHE_DIR", "")
+    if not prepared or not cache or not Path(prepared).is_dir() or Path(cache).exists():
+        return
+    own = Path(f"{cache}.{os.getpid()}")
+    shutil.copytree(prepared, own)
+    try:
+        own.rename(cache)
+    except OSError:  # another worker was faster
+        shutil.rmtree(own, ignore_errors=True)
 
-    highspy.Highs()  # type: ignore[no-untyped-call]
+
+def solve_something(*, floor: bool = False) -> RelayBid:
+    """Let one imaginary room bid on a day; with `floor`, bound it too, as certificates do."""
     slots = 96
     device = RelayDevice(
         free_c=np.linspace(21.0, 15.0, slots),
@@ -32,4 +52,12 @@ def solve_something() -> RelayBid:
         slots_in_state=10,
         warmth_czk_k=np.zeros(slots),
     )
-    return best_schedule(device, np.full(slots, 0.5), start_czk=0.05)
+    price = np.full(slots, 0.5)
+    if floor:
+        relay_floor(device, price, start_czk=0.05, fineness=20, fast_cells=8)
+    return best_schedule(device, price, start_czk=0.05)
+
+
+if __name__ == "__main__":
+    solve_something(floor=True)
+    sys.exit(0)

@@ -20,12 +20,14 @@ tell_of_deaths()
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def load_before_fork(**_: Any) -> None:
-    """Load the solver in the parent, so that its children share that memory.
+    """Load the solver and its compiled loops in the parent, so that its children share that memory.
 
     Frozen, it is out of the garbage collector's rounds, which would write to every page and so unshare it.
     """
-    from pems_optimizer import warm_up  # noqa: F401
+    from pems_optimizer.warm_up import solve_something, use_prepared_cache
 
+    use_prepared_cache()
+    solve_something(floor=True)
     gc.collect()
     gc.freeze()
 
@@ -35,7 +37,7 @@ def warm_up(**_: Any) -> None:
     """Do once what the first plan would otherwise wait for, and set up the log of this child process."""
     settings = ServiceSettings()
     setup_logging("optimizer-worker", settings.instance, level=settings.log_level, form=settings.log_format)
-    from pems_optimizer.warm_up import solve_something
+    import highspy
 
-    solve_something()
+    highspy.Highs()  # type: ignore[no-untyped-call]
     gc.freeze()

@@ -105,8 +105,8 @@ def room_device(
         decay=values,
         push=push,
         end_gain=weight[0] + weight[1] * mass_share,
-        low_c=rooms.low_c[first:, room],
-        high_c=rooms.high_c[first:, room],
+        low_c=np.ascontiguousarray(rooms.low_c[first:, room]),
+        high_c=np.ascontiguousarray(rooms.high_c[first:, room]),
         below=float(weights.below_czk_k_h * comfort),
         above=float(weights.above_czk_k_h * comfort),
         end_reference_c=float(rooms.end_reference_c[room]),
@@ -116,7 +116,7 @@ def room_device(
         min_off=rooms.min_off,
         on_now=on_now,
         slots_in_state=slots,
-        warmth_czk_k=np.zeros(len(free)) if warmth_czk_k is None else warmth_czk_k[first:],
+        warmth_czk_k=np.zeros(len(free)) if warmth_czk_k is None else np.ascontiguousarray(warmth_czk_k[first:]),
     )
 
 
