@@ -18,6 +18,7 @@ def test_the_whole_house_comes_back_exactly():
     zeros = np.zeros(record.problem.slots)
     problem = replace(
         record.problem,
+        battery=replace(record.problem.battery, taper_from_wh=np.inf),
         appliances=(ApplianceSpec("washer", 2000.0, 6, 4, 90, forced=1, forced_on=(True,)),),
         uncertainty=Uncertainty("scenarios", scenarios=(Scenario("bad", 0.3, zeros, zeros, zeros, zeros),)),
         notes=(Note("prior", {"room": "pokoj_1", "share": 0.5}),),
