@@ -57,9 +57,20 @@ def test_windows_are_cut_to_whole_slots():
     assert (machine.earliest, machine.deadline, machine.run_slots) == (2, 8, 3)
 
 
-def test_what_is_not_limited_is_free():
-    grid = problem_of(small_file(grid={})).grid
-    assert min(grid.import_max_w, grid.export_max_w, grid.heating_max_w, grid.inverter_max_w) >= 1e7
+def test_what_is_not_limited_may_be_all_that_could_flow():
+    grid = problem_of(small_file(grid={}, load_w=[300] * 7 + [900])).grid
+    drawn = 900 + 2000 + 1000 + 7000 + 1000 + 1200 + 2500  # load, rooms, car, water, dishwasher, battery
+    assert drawn <= grid.import_max_w <= drawn + 1200
+    assert 1000 + 2500 <= grid.export_max_w <= 5000
+    assert grid.heating_max_w >= 3000
+    assert grid.inverter_max_w >= 3500
+
+
+def test_limits_beyond_what_could_flow_are_brought_down_and_others_kept():
+    grid = problem_of(small_file(grid={"import_max_w": 9e6, "export_max_w": 0, "heating_max_w": 2500})).grid
+    assert grid.import_max_w < 20_000
+    assert grid.export_max_w == 0
+    assert grid.heating_max_w == 2500
 
 
 def test_a_tank_is_a_temperature():

@@ -24,7 +24,7 @@ from pems_optimizer.domain.problem_file.weights import weights_in_czk
 
 __all__ = ["planning_problem"]
 
-_NO_LIMIT_W = 1e7
+_SPARE_W = 1000.0  # beyond what could ever flow
 _WH_K_PER_LITRE = 1.163
 _LONG_SLOTS = 1000
 _CHEAP_QUANTILE = 0.3
@@ -40,7 +40,6 @@ def planning_problem(document: ProblemDocument) -> PlanningProblem:
     pv, load = as_array(document.pv_w, slots), as_array(document.load_w, slots)
     outdoor = as_array(document.outdoor_c, slots)
     mean_price, cheap_price = _prices_of_a_day(document, pv, load, buy, sell)
-    grid = document.grid
     problem = PlanningProblem(
         start=document.start,
         slots=slots,
@@ -56,14 +55,7 @@ def planning_problem(document: ProblemDocument) -> PlanningProblem:
         battery=None if document.battery is None else _battery(document, document.battery, mean_price, cheap_price),
         ev=None if document.ev is None else _car(document, document.ev),
         water=None if document.water is None else _water(document, document.water, max(0.0, mean_price)),
-        grid=GridSpec(
-            import_max_w=_limit(grid.import_max_w),
-            export_max_w=_limit(grid.export_max_w),
-            heating_max_w=_limit(grid.heating_max_w),
-            inverter_max_w=_limit(grid.inverter_max_w),
-            pv_curtailable=grid.pv_curtailable,
-            peak_so_far_w=grid.peak_so_far_w,
-        ),
+        grid=_grid(document),
         weights=weights_in_czk(document),
         bands=_bands(document),
         step=document.step,
@@ -73,8 +65,38 @@ def planning_problem(document: ProblemDocument) -> PlanningProblem:
     return replace(problem, uncertainty=_uncertainty(document, problem))
 
 
-def _limit(limit_w: float | None) -> float:
-    return _NO_LIMIT_W if limit_w is None else limit_w
+def _grid(document: ProblemDocument) -> GridSpec:
+    """Limits; where none is given, the most that could ever flow (a program with larger ones is harder to solve)."""
+    grid, battery = document.grid, document.battery
+    spare = 1.0 + document.uncertainty.spread
+    scenarios, bands = document.uncertainty.scenarios, document.bands
+    pv = [document.pv_w, *(s.pv_w for s in scenarios), *(b.p90 for b in (bands.pv_w,) if b is not None)]
+    load = [document.load_w, *(s.load_w for s in scenarios), *(b.p90 for b in (bands.load_w,) if b is not None)]
+    made_w = spare * max(most_of(series) for series in pv if series is not None)
+    heat_w = sum(room.heater_w for room in document.rooms)
+    drawn_w = (
+        spare * max(most_of(series) for series in load if series is not None)
+        + heat_w
+        + (0.0 if document.ev is None else document.ev.power_max_w)
+        + (0.0 if document.water is None else document.water.electric_w)
+        + sum(appliance.power_w for appliance in document.appliances)
+    )
+    if battery is not None:
+        made_w += most_of(battery.discharge_max_w)
+        drawn_w += most_of(battery.charge_max_w)
+
+    def limit(given_w: float | None, natural_w: float) -> float:
+        most_w = max(natural_w, 0.0) + _SPARE_W
+        return most_w if given_w is None else min(given_w, most_w)
+
+    return GridSpec(
+        import_max_w=limit(grid.import_max_w, drawn_w),
+        export_max_w=limit(grid.export_max_w, made_w),
+        heating_max_w=limit(grid.heating_max_w, heat_w),
+        inverter_max_w=limit(grid.inverter_max_w, made_w),
+        pv_curtailable=grid.pv_curtailable,
+        peak_so_far_w=grid.peak_so_far_w,
+    )
 
 
 def _prices_of_a_day(
