@@ -10,8 +10,8 @@ from tests.unit.optimizer.test_optimizer_planning import INPUTS
 
 from pems_common.home import Appliance
 from pems_optimizer.domain.assemble import assemble
-from pems_optimizer.domain.daily_runs import appliance_of, merged_schedules
 from pems_optimizer.domain.planning import Ask, make_rule_plan
+from pems_optimizer.domain.run_names import appliance_of, merged_schedules
 
 SLOT = timedelta(minutes=15)
 DISH = Appliance(power_w=900, run_minutes=110, runs_daily=True, earliest="20:00", ready_by="07:00")
@@ -117,3 +117,14 @@ def test_a_night_with_a_clock_change_has_its_hour_less():
     known = winter_case(home, 1, start=start)
     first = assemble(home, known, now=start, decide_from=start).appliances[0]
     assert (first.earliest, first.deadline) == (4, 44)
+
+
+def test_the_message_has_one_schedule_for_each_appliance():
+    home = home_with(dish=DISH, pump=DISH.model_copy(update={"interruptible": True}))
+    plan = make_rule_plan(home, winter_case(home, 1, hours=60), INPUTS, Ask("p", 1, START, START, 5.0), "t")
+    assert {name: sum(on) for name, on in plan.appliances.items()} == {"dish": 16, "pump": 16}
+    # The next plan finds its runs in it, by their name.
+    later = START + timedelta(hours=12)
+    left = runs_at(home, later, running=plan)
+    assert left[0].name in {"dish@2025-01-14", "dish@2025-01-15"}
+    assert sum(r.run_slots for r in left if appliance_of(r.name) == "dish") == sum(plan.appliances["dish"][48:])

@@ -18,6 +18,7 @@ from pems_common.messages import (
 )
 from pems_optimizer.domain.problem import Floats, Note, PlanningProblem
 from pems_optimizer.domain.reasons import explain
+from pems_optimizer.domain.run_names import merged_schedules
 from pems_optimizer.domain.scoring import Verified
 
 __all__ = ["PlanHead", "plan_body", "violations_of"]
@@ -161,8 +162,8 @@ def plan_body(problem: PlanningProblem, plan: Verified, head: PlanHead) -> Plan:
         ev_power_w=tuple(np.round(plan.decision.ev_w, 1).tolist()) if problem.ev or problem.charger_known else (),
         water_on=tuple(plan.decision.water_on.tolist()) if problem.water is not None else (),
         appliances={
-            spec.name: tuple(on.tolist())
-            for spec, on in zip(problem.appliances, plan.decision.appliances, strict=False)
+            name: tuple(on.tolist())
+            for name, on in merged_schedules(problem.appliances, plan.decision.appliances).items()
         },
         cost=PlanCost(**{name: round(value, 4) for name, value in plan.cost.model_dump().items()}),
         scenario_costs=head.scenario_costs,

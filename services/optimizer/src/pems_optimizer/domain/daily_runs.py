@@ -4,31 +4,14 @@ Telemetry says nothing of appliances, so what is left of a window that has begun
 in it: a plan carries the rest of a run to the next one.
 """
 
-from collections.abc import Mapping
-
 from pems_common.home import Appliance, Home
 from pems_common.timegrid import SLOT
 from pems_optimizer.domain.horizon import DayWindow, Horizon
-from pems_optimizer.domain.problem import ApplianceSpec, Bools
+from pems_optimizer.domain.problem import ApplianceSpec
+from pems_optimizer.domain.run_names import run_name
 from pems_optimizer.domain.running import RunningPlan
 
-__all__ = ["appliance_of", "daily_runs", "merged_schedules"]
-
-_SEPARATOR = "@"
-
-
-def appliance_of(run_name: str) -> str:
-    """Return the appliance that a run belongs to: `dishwasher` of `dishwasher@2025-01-14`."""
-    return run_name.partition(_SEPARATOR)[0]
-
-
-def merged_schedules(runs: tuple[ApplianceSpec, ...], schedules: tuple[Bools, ...]) -> Mapping[str, Bools]:
-    """Return one schedule (T,) per appliance, as the plan message has them, from those of its runs."""
-    merged: dict[str, Bools] = {}
-    for run, on in zip(runs, schedules, strict=True):
-        name = appliance_of(run.name)
-        merged[name] = on | merged[name] if name in merged else on
-    return merged
+__all__ = ["daily_runs"]
 
 
 def daily_runs(home: Home, running: RunningPlan | None, horizon: Horizon) -> tuple[ApplianceSpec, ...]:
@@ -75,7 +58,7 @@ def _run(
     if (forced[-1] if forced else on_now) and not appliance.interruptible:
         forced += [True] * (left - sum(forced))  # once begun it goes through to its end
     return ApplianceSpec(
-        name=f"{name}{_SEPARATOR}{window.day.isoformat()}",
+        name=run_name(name, window.day),
         power_w=appliance.power_w,
         run_slots=left,
         earliest=max(0, window.first),

@@ -7,7 +7,8 @@ from datetime import datetime
 import numpy as np
 
 from pems_common.messages import Intent, Plan
-from pems_optimizer.domain.problem import Bools, PlanningProblem
+from pems_optimizer.domain.problem import ApplianceSpec, Bools, PlanningProblem, WaterSpec
+from pems_optimizer.domain.run_names import appliance_of
 from pems_optimizer.domain.scoring import Decision
 
 __all__ = ["RunningPlan", "moved_on"]
@@ -22,6 +23,10 @@ class RunningPlan:
     def _index(self, at: datetime) -> int | None:
         i = int((at - self.plan.start).total_seconds() // self.plan.step_s)
         return i if 0 <= i < self.plan.slots else None
+
+    def covers(self, at: datetime) -> bool:
+        """Whether the plan has a slot at an instant."""
+        return self._index(at) is not None
 
     def room_on(self, room: str, at: datetime) -> bool | None:
         """Relay planned for the slot at an instant; None where the plan does not say."""
@@ -102,29 +107,26 @@ def moved_on(
     Args:
         problem: The new problem.
         running: The plan in force.
-        fresh: A new decision on the new grid; car and appliances do as it says, because
-            their needs move fastest.
+        fresh: A new decision on the new grid; the car is charged as it says, because its need moves fastest, and so
+            are devices of which the running plan's schedule no longer fits.
         with_car: Keep the running plan's car too.
 
     Returns:
         The decision, or None where the running plan has another set of rooms, covers less than half of the
-        horizon, or would break a minimum time at the seam.
+        horizon, or would break a room's minimum time at the seam.
     """
     rooms = problem.rooms
     if set(rooms.names) != set(running.plan.rooms) or running.plan.fallback_mode:
         return None
     instants = [problem.start + t * problem.step for t in range(problem.slots)]
-    relay_on = fresh.relay_on.copy()
-    water_on, ev_w = fresh.water_on.copy(), fresh.ev_w.copy()
+    relay_on, ev_w = fresh.relay_on.copy(), fresh.ev_w.copy()
     covered = 0
     for t, at in enumerate(instants):
         planned = [running.room_on(name, at) for name in rooms.names]
-        if any(p is None for p in planned):
+        if not running.covers(at) or any(p is None for p in planned):
             break
         relay_on[t] = np.array(planned, dtype=np.bool_)
         covered = t + 1
-        if problem.water is not None and (water := running.water_on(at)) is not None:
-            water_on[t] = water
         if with_car and problem.ev is not None and (power := running.ev_w(at)) is not None:
             ev_w[t] = power
     if covered < problem.slots // 2:
@@ -135,4 +137,31 @@ def moved_on(
         before, held = bool(rooms.relay_on[r]), int(rooms.slots_in_state[r])
         if not _least_times_kept(relay_on[:, r], first, rooms.min_on, rooms.min_off, before, held):
             return None
-    return Decision(relay_on, water_on, ev_w, fresh.appliances)
+    water_on = fresh.water_on if problem.water is None else _water(problem.water, running, fresh.water_on, instants)
+    runs = tuple(
+        _run(spec, [running.appliance_on(appliance_of(spec.name), at) for at in instants], on)
+        for spec, on in zip(problem.appliances, fresh.appliances, strict=True)
+    )
+    return Decision(relay_on, water_on, ev_w, runs)
+
+
+def _water(water: WaterSpec, running: RunningPlan, fresh: Bools, instants: Sequence[datetime]) -> Bools:
+    """Return the running plan's heating of the tank, a fresh one where it breaks a minimum time."""
+    planned = [running.water_on(at) for at in instants]
+    on = np.array([f if p is None else p for p, f in zip(planned, fresh.tolist(), strict=True)], dtype=np.bool_)
+    on[: water.forced] = water.forced_on[: len(on)]
+    times = (water.min_on, water.min_off, water.on_now, water.slots_in_state)
+    return on if _least_times_kept(on, water.forced, *times) else fresh
+
+
+def _run(spec: ApplianceSpec, planned: Sequence[bool | None], fresh: Bools) -> Bools:
+    """Return the running plan's run of a machine, a fresh one where it is not whole, or not as forced (rules A1-A4)."""
+    on = np.zeros(len(fresh), dtype=np.bool_)
+    for part in (slice(0, spec.forced), slice(max(spec.earliest, spec.forced), spec.deadline)):
+        on[part] = [bool(state) for state in planned[part]]
+    forced = on[: spec.forced].tolist() == list(spec.forced_on[: len(on)])
+    run = np.flatnonzero(on)
+    whole = len(run) == spec.run_slots and (
+        spec.interruptible or spec.run_slots == 0 or run[-1] - run[0] + 1 == spec.run_slots
+    )
+    return on if forced and whole else fresh
