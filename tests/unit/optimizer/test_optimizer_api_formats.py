@@ -8,6 +8,7 @@ from itertools import pairwise
 import httpx
 import pytest
 from fastapi import FastAPI
+from tests.unit.optimizer.optimizer_cases import START
 from tests.unit.optimizer.test_optimizer_planner import HOME, House, _quick_plans  # noqa: F401
 
 from pems_common.messages import Prices, Series
@@ -15,6 +16,7 @@ from pems_common.problems import install_problems
 from pems_optimizer.api import make_router
 from pems_optimizer.api_formats import make_formats_router
 from pems_optimizer.domain.emhass_plan import emhass_plan, emhass_sensors
+from pems_optimizer.domain.tariff_series import planner_rates
 
 
 async def anyone() -> None:
@@ -189,6 +191,23 @@ async def test_tariffs_are_evccs_rates_known_prices_first_then_the_forecast():
     for row in (*rates, *solar):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00[+-]\d\d:\d\d", row["start"])
         assert set(row) == {"start", "end", "value"}
+
+
+async def test_the_planner_tariff_is_the_plans_own_price_of_energy():
+    house = await house_with_prices()
+    plan = house.planner.plan
+    prices = tuple(1.0 + 0.001 * t for t in range(plan.slots))
+    rates = planner_rates(
+        plan.model_copy(update={"price_czk_kwh": prices}), START + timedelta(minutes=20), HOME.site.zone
+    )
+    assert rates[0] == {"start": "2025-01-14T14:15:00+01:00", "end": "2025-01-14T14:30:00+01:00", "value": 1.001}
+    assert len(rates) == plan.slots - 1
+    late = START + timedelta(days=9)
+    assert planner_rates(plan.model_copy(update={"price_czk_kwh": prices}), late, HOME.site.zone) == []
+    later = {"plan_id": "later", "plan_no": plan.plan_no + 1, "price_czk_kwh": prices}
+    await house.publish(plan.model_copy(update=later))
+    async with client(house) as web:
+        assert (await web.get("/v1/tariffs/planner")).json()["rates"][0]["value"] == 1.0
 
 
 @pytest.mark.parametrize("usage", ["co2", "planner", "temperature"])

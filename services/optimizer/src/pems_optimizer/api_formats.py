@@ -12,7 +12,7 @@ from pems_common.logs import get_logger
 from pems_common.messages import Body, Forecast, Plan, Prices, read_body
 from pems_optimizer.api import ScheduleRow, schedule_rows
 from pems_optimizer.domain.emhass_plan import emhass_plan, emhass_sensors
-from pems_optimizer.domain.tariff_series import rates_ahead
+from pems_optimizer.domain.tariff_series import planner_rates, rates_ahead
 from pems_optimizer.handlers import PlannerHandlers
 
 __all__ = ["make_formats_router"]
@@ -21,7 +21,6 @@ B = TypeVar("B", bound=Body)
 _log = get_logger("api")
 _NOT_CARRIED = {
     "co2": "PEMS knows no carbon intensity",
-    "planner": "a plan carries no price of energy per slot yet",
     "temperature": "take the outdoor temperature from the forecaster's /v1/forecast",
 }
 
@@ -67,12 +66,18 @@ def make_formats_router(planner: PlannerHandlers, home: Home, bus: Bus, clock: C
         usage: Literal["grid", "feedin", "solar", "co2", "planner", "temperature"],
         format: Annotated[Literal["evcc", "list"], Query(description="list: for evcc's own custom tariff")] = "evcc",
     ) -> list[dict[str, Any]] | dict[str, Any]:
-        if usage not in ("grid", "feedin", "solar"):
+        if usage == "co2" or usage == "temperature":
             raise HTTPException(404, f"tariff not available: {_NOT_CARRIED[usage]}")
-        forecast, prices = await newest("forecast", Forecast), await newest("prices", Prices)
-        rates = rates_ahead(usage, clock.now(), home.site.zone, forecast, prices)
+        if usage == "planner":
+            plan = planner.plan
+            rates = [] if plan is None else planner_rates(plan, clock.now(), home.site.zone)
+            missing = "no plan with a price of energy per slot has been made for now"
+        else:
+            forecast, prices = await newest("forecast", Forecast), await newest("prices", Prices)
+            rates = rates_ahead(usage, clock.now(), home.site.zone, forecast, prices)
+            missing = "neither prices nor a forecast have arrived"
         if not rates:
-            raise HTTPException(404, "tariff not available: neither prices nor a forecast have arrived")
+            raise HTTPException(404, f"tariff not available: {missing}")
         return rates if format == "list" else {"rates": rates}
 
     return router

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from pems_common.messages import Forecast, Prices
+from pems_common.messages import Forecast, Plan, Prices
 from pems_common.timegrid import SLOT, slot_start
 from pems_optimizer.domain.problem import Floats
 
-__all__ = ["Usage", "forecast_or_known", "rates_ahead"]
+__all__ = ["Usage", "forecast_or_known", "planner_rates", "rates_ahead"]
 
 Usage = Literal["grid", "feedin", "solar"]
 
@@ -62,6 +62,25 @@ def rates_ahead(
         else:
             value = _price(start, usage, forecast, prices)
         if value is not None:
-            local = [at.astimezone(zone).isoformat() for at in (start, start + SLOT)]
-            rates.append({"start": local[0], "end": local[1], "value": round(value, 4)})
+            rates.append(_rate(start, SLOT, zone, value))
     return rates
+
+
+def planner_rates(plan: Plan, now: datetime, zone: ZoneInfo) -> list[dict[str, Any]]:
+    """Return the plan's own price of energy as evcc's rates, from the slot that holds `now` on.
+
+    It is what one more kWh would cost the house in that slot, battery, PV and peak counted: what a charger should
+    plan with. Empty where the plan carries none, as that of the rules.
+    """
+    step = timedelta(seconds=plan.step_s)
+    starts = [plan.start + t * step for t in range(len(plan.price_czk_kwh))]
+    return [
+        _rate(start, step, zone, value)
+        for start, value in zip(starts, plan.price_czk_kwh, strict=True)
+        if start + step > now
+    ]
+
+
+def _rate(start: datetime, step: timedelta, zone: ZoneInfo, value: float) -> dict[str, Any]:
+    local = [at.astimezone(zone).isoformat() for at in (start, start + step)]
+    return {"start": local[0], "end": local[1], "value": round(value, 4)}
