@@ -192,3 +192,53 @@ async def test_a_chunk_that_kills_every_worker_ends_its_study_and_not_the_worker
         assert worker.process.poll() is None
         while rig.broker_rest():
             await asyncio.sleep(0.05)
+
+
+async def test_a_study_outlives_its_redis(rig):
+    keeper = keeper_of(rig)
+    rig.raw.config_set("appendfsync", "always")  # else the last second would be lost with it
+    with rig.worker("bulk@first", "bulk", hold=True) as worker:
+        study = await keeper.create("toy", {"held": [5]}, items=12, chunk_items=4)
+        while not worker.at_work:
+            await asyncio.sleep(0.02)
+        rig.server.kill()
+        worker.let_go()
+        with pytest.raises(UnavailableError):
+            await keeper.look()
+        rig.server.start()
+        report = await done(keeper, study.study_id)
+    assert report.values == [i / 7 for i in range(12)]
+
+
+async def test_the_service_takes_a_study_by_rest_and_tells_its_end(rig):
+    await rig.plans.keep(a_record(1, site=rig.site))
+    port = free_port()
+    env = {**rig.env(rig.directory / "service"), "PEMS_OPTIMIZER_PORT": str(port)}
+    log = (rig.directory / "service.log").open("wb")
+    service = subprocess.Popen([sys.executable, "-P", "-m", "pems_optimizer.main"], env=env, stdout=log, stderr=log)
+    try:
+        with rig.worker("bulk@first", "bulk"):
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as web:
+                end = CLOCK.monotonic() + 30
+                while True:
+                    try:
+                        assert (await web.get("/v1/certificate")).status_code == 404
+                        break
+                    except httpx.TransportError:
+                        assert CLOCK.monotonic() < end
+                        await asyncio.sleep(0.1)
+                key = (rig.directory / "service" / "secrets" / "internal.key").read_text().strip()
+                wish = {"kind": "plan_fan", "params": {"seed": 2}, "items": 6, "chunk_items": 2}
+                assert (await web.post("/v1/studies", json=wish)).status_code == 401
+                answer = await web.post("/v1/studies", json=wish, headers={"X-API-Key": key})
+                assert answer.status_code == 202, answer.text
+                while (found := (await web.get(answer.headers["Location"])).json())["state"] == "running":
+                    assert CLOCK.monotonic() < end + 30
+                    await asyncio.sleep(0.1)
+        assert (found["state"], found["done_chunks"]) == ("done", 3)
+        assert found["summary"]["least_czk"] <= found["summary"]["p50_czk"] <= found["summary"]["most_czk"]
+    finally:
+        service.terminate()
+        service.wait(20)
+        log.close()
+    assert service.returncode == 0
