@@ -12,7 +12,7 @@ from pems_common.clock import Clock
 from pems_common.errors import PermanentError
 from pems_common.logs import get_logger
 from pems_common.messages import Body, Envelope, Forecast, Plan, Prices, Telemetry, read_body, type_of
-from pems_optimizer.domain.events import forecast_moved, off_plan, prices_known_longer
+from pems_optimizer.domain.events import forecast_moved, off_plan, prices_moved
 
 __all__ = ["PlanTriggers"]
 
@@ -95,8 +95,10 @@ class PlanTriggers:
                     self.want("forecast", why)
         elif poke.type == "prices":
             known = await self._latest(Prices)
-            if known is not None and self._used.forecast is not None and prices_known_longer(self._used.prices, known):
-                self.want("prices", f"prices are known until {known.known_until.isoformat()}")
+            if known is not None and self._used.forecast is not None:
+                why = prices_moved(self._used.prices, known, self._clock.now())
+                if why:
+                    self.want("prices", why)
         elif poke.type == "override" and poke.at >= self._clock.now() - _FRESH_OVERRIDE:
             self.want("override", f"{poke.subject} was set or released by hand")
 
