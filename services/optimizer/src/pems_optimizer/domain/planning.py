@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pems_common.home import Home
@@ -19,6 +18,7 @@ from pems_optimizer.domain.assemble import Known, assemble
 from pems_optimizer.domain.body import PlanHead, plan_body
 from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.outlook import plan_outlook
+from pems_optimizer.domain.plan_diff import plan_changes
 from pems_optimizer.domain.plan_record import PlanRecord
 from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.problem import Note, PlanningProblem
@@ -30,9 +30,6 @@ from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
 from pems_optimizer.domain.warm_start import moved_memory
 
 __all__ = ["Ask", "MadePlan", "make_plan", "make_rule_plan", "plan_with_making"]
-
-_DIFF_SLOTS = 96
-_DIFF_LINES = 6
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,6 @@ def _head(home: Home, ask: Ask, inputs: PlanInputs, replaces: str) -> PlanHead:
     )
 
 
-def _changes(problem: PlanningProblem, old: Verified, new: Verified) -> list[str]:
-    window = slice(problem.frozen, min(problem.slots, problem.frozen + _DIFF_SLOTS))
-    counts = np.sum(old.decision.relay_on[window] != new.decision.relay_on[window], axis=0)
-    order = [int(r) for r in np.argsort(-counts, kind="stable")[:_DIFF_LINES] if counts[r] > 0]
-    return [f"{problem.rooms.names[r]}: {int(counts[r])} of {window.stop - window.start} slots differ" for r in order]
-
-
 def _weigh(
     problem: PlanningProblem, solved: Solved, running: Plan | None, keep_gain_czk: float
 ) -> tuple[Verified, tuple[str, ...]]:
@@ -112,7 +102,7 @@ def _weigh(
     gain = kept.cost.total - solved.best.cost.total
     if gain < keep_gain_czk:
         return kept, (f"kept: a new plan would gain {gain:.2f} CZK, less than {keep_gain_czk:.2f}",)
-    return solved.best, (f"new: gains {gain:.2f} CZK", *_changes(problem, kept, solved.best))
+    return solved.best, (f"new: gains {gain:.2f} CZK", *plan_changes(problem, kept, solved.best))
 
 
 def _courses(
