@@ -67,8 +67,12 @@ class WorkerProcess:
         note = self.control / "at-work"
         return int(note.read_text()) if note.exists() else 0
 
-    def forget_work(self) -> None:
-        (self.control / "at-work").unlink(missing_ok=True)
+    async def ready(self, wall_s: float = 40.0) -> None:
+        """Wait until it takes tasks."""
+        end = CLOCK.monotonic() + wall_s
+        while b" ready." not in self.log.read_bytes():
+            assert CLOCK.monotonic() < end, self.log.read_text()[-2000:]
+            await asyncio.sleep(0.05)
 
     def kill_all(self) -> None:
         """End parent and child as a power cut would."""

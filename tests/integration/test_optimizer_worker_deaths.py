@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 async def rig(own_redis_server, tmp_path, monkeypatch):
-    monkeypatch.setattr(request_ledger, "DEADLINE_EXTRA_S", 2.0)  # with the home's limit: 6 s
+    monkeypatch.setattr(request_ledger, "DEADLINE_EXTRA_S", 4.0)  # with the home's limit: 8 s
     monkeypatch.setattr(request_ledger, "RETRY_S", 1.0)
     monkeypatch.setattr(request_ledger, "DEATHS_RETRY_S", 3.0)
     async with open_rig(own_redis_server, tmp_path) as rig:
@@ -25,8 +25,15 @@ async def rig(own_redis_server, tmp_path, monkeypatch):
         yield rig
 
 
+@pytest.fixture
+def patient(monkeypatch) -> None:
+    """A deadline that no test reaches."""
+    monkeypatch.setattr(request_ledger, "DEADLINE_EXTRA_S", 300.0)
+
+
 async def solving(rig: Rig, worker) -> int:
     """Ask for a plan and wait until a process is in the middle of it."""
+    await worker.ready()
     await rig.planner.start()
     await rig.until(lambda: worker.at_work)
     return worker.at_work
@@ -39,16 +46,14 @@ async def one_plan_a_number(rig: Rig) -> list[int]:
     return numbers
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_killed_process_is_known_at_once_and_the_request_made_anew(rig):
     with rig.worker(hold=True) as worker:
         child = await solving(rig, worker)
         assert rig.broker_rest() == {}, "acknowledged when it began"
-        began = CLOCK.monotonic()
         os.kill(child, signal.SIGKILL)
         worker.let_go()
-        await rig.until(lambda: rig.planner.plan is not None)
-        took_s = CLOCK.monotonic() - began
-        assert took_s < 5.0, "its parent told of it: the deadline was not waited for"
+        await rig.until(lambda: rig.planner.plan is not None)  # long before the deadline: its parent told of it
         first, second = rig.requests
         assert not rig.planner.plan.fallback_mode
         assert rig.planner.plan.plan_no == second.plan_no
@@ -68,7 +73,8 @@ async def test_a_killed_worker_leaves_no_ghost_and_the_next_one_goes_on(rig):
         worker.kill_all()
     assert rig.broker_rest() == {"plan": 1}, "nothing that could come back later"
     assert "began and never ended" in rig.planner.request(rig.requests[0].request_id).detail
-    with rig.worker("plan@two"):
+    with rig.worker("plan@two") as next_one:
+        await next_one.ready()
         await rig.until(lambda: rig.planner.plan is not None and not rig.planner.plan.fallback_mode)
         assert rig.planner.plan.plan_no in {request.plan_no for request in rig.requests[1:]}
         assert rig.requests[0].plan_no not in await one_plan_a_number(rig)
@@ -76,29 +82,33 @@ async def test_a_killed_worker_leaves_no_ghost_and_the_next_one_goes_on(rig):
 
 
 async def test_a_late_answer_never_replaces_a_newer_plan(rig):
-    with rig.worker(hold=True) as slow:
-        await solving(rig, slow)
-        await rig.until(lambda: len(rig.requests) == 2)
-        with rig.worker("plan@two") as quick:
-            await rig.until(lambda: rig.planner.plan is not None)
-            newer = rig.planner.plan
-            assert newer.plan_no == rig.requests[1].plan_no
-            slow.let_go()
+    with rig.worker("plan@one", hold=True) as one, rig.worker("plan@two", hold=True) as two:
+        await two.ready()
+        await one.ready()
+        await rig.planner.start()
+        await rig.until(lambda: one.at_work or two.at_work)
+        slow, quick = (one, two) if one.at_work else (two, one)
+        quick.let_go()
+        await rig.until(lambda: rig.planner.plan is not None)  # after the deadline of the first request
+        newer = rig.planner.plan
+        assert newer.plan_no == rig.requests[1].plan_no
+        slow.let_go()
 
-            def slow_one_is_through():
-                mark = rig.raw.hgetall(f"pems:work:request:{rig.requests[0].request_id}")
-                return mark[b"state"] == b"ended" and mark[b"detail"] == b"a newer plan was there"
+        def slow_one_is_through():
+            mark = rig.raw.hgetall(f"pems:work:request:{rig.requests[0].request_id}")
+            return mark[b"state"] == b"ended" and mark[b"detail"] == b"a newer plan was there"
 
-            await rig.until(slow_one_is_through)
-            assert quick.process.poll() is None
+        await rig.until(slow_one_is_through)
     assert rig.planner.plan.plan_id == newer.plan_id
     assert (await rig.bus.latest("plan", rig.site)).seq == newer.plan_no
     assert await one_plan_a_number(rig) == [newer.plan_no]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_request_that_kills_its_worker_is_tried_twice_then_the_rules_and_an_alert(rig):
     with rig.worker() as worker:
         (worker.control / "poison").touch()
+        await worker.ready()
         await rig.planner.start()
         await rig.until(lambda: rig.planner.plan is not None)
         second_death = CLOCK.monotonic()
