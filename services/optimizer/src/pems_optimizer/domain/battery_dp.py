@@ -116,13 +116,14 @@ def _changes(problem: PlanningProblem, intents: tuple[str, ...]) -> int:
 
 
 def flow_without_battery(problem: PlanningProblem, load_w: Floats) -> HouseFlow:
-    """Return the flow of a house whose battery rests or is absent; PV is curtailed where exporting costs."""
+    """Return the flow of a house whose battery is absent, or rests; PV is curtailed where exporting costs."""
     pv_used, grid, limited = _settle(problem, load_w, np.zeros_like(load_w), np.ones(len(load_w), dtype=np.bool_))
     empty = np.zeros_like(load_w)
-    intents: tuple[Intent, ...] = ()
-    return HouseFlow(
-        intents, empty, empty, grid, pv_used, limited, flow_money(problem, empty, grid, pv_used, intents, empty)
-    )
+    stored, intents = empty, cast(tuple[Intent, ...], ())
+    if problem.battery is not None:
+        stored, intents = np.full_like(load_w, problem.battery.energy_wh), ("hold",) * len(load_w)
+    money = flow_money(problem, empty, grid, pv_used, (), stored)
+    return HouseFlow(intents, empty, stored, grid, pv_used, limited, money)
 
 
 def _settle(

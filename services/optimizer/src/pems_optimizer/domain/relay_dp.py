@@ -9,7 +9,7 @@ backward; the schedule is then read off forward with the exact states, so that n
 Bellman, Dynamic Programming (1957); on switched devices with minimum times as modes: docs/planning-problem.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -49,6 +49,8 @@ class RelayDevice:
         slots_in_state: Slots it has been so.
         warmth_czk_k: Money per K of comfort temperature at the end of each slot: minus what its warmth is worth to
             others (T,).
+        cap_c: Heat does not raise the comfort temperature beyond this, as a thermostat of the device's own cuts off;
+            for devices of one mode that keeps its heat (decay 1); empty for none.
     """
 
     free_c: Floats
@@ -68,6 +70,7 @@ class RelayDevice:
     on_now: bool
     slots_in_state: int
     warmth_czk_k: Floats
+    cap_c: Floats = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,12 @@ def _make_grid(device: RelayDevice, points: int, fast_points: int) -> _Grid:
     ahead = sliding_window_view(np.pad(lead, (0, _AHEAD_SLOTS), mode="edge"), _AHEAD_SLOTS + 1).max(axis=1)
     # Warmth differs from what the air has of it by this much where the fast mode is at its limit.
     behind = (1.0 - _FAST_IN_WARMTH) * fast_limit
-    low = np.minimum(lead - free - max(0.0, behind) - _BELOW_K, reach - _RISE_K)
+    # A slot of heat, or of cooling, must land on the window: beyond it values are only continued in a straight line.
+    gained = float(push[0] + _FAST_IN_WARMTH * push[1])
+    cooled = float(np.max(-np.diff(free), initial=0.0))
+    low = np.minimum(lead - free - max(0.0, behind) - max(_BELOW_K, cooled), reach - _RISE_K)
     low = np.clip(low, 0.0, None)
-    high = np.maximum(top, ahead + _RISE_K) - free - min(0.0, behind) + _ABOVE_K
+    high = np.maximum(top, ahead + _RISE_K) - free - min(0.0, behind) + max(_ABOVE_K, gained)
     high = np.maximum(np.minimum(high, reach + 0.1), low + _LEAST_WINDOW_K)
     return _Grid(low, (high - low) / (points - 1), points, fast)
 
@@ -155,6 +161,7 @@ def follow(device: RelayDevice, on: Bools) -> RelayBid:
         device.low_c,
         device.high_c,
         device.warmth_czk_k,
+        device.cap_c,
         device.decay,
         device.push,
         _money(device),
@@ -192,6 +199,7 @@ class RelayDp:
             device.high_c,
             price_on,
             device.warmth_czk_k,
+            device.cap_c,
             device.decay,
             device.push,
             _money(device),
@@ -273,6 +281,7 @@ class RelayDp:
                 device.high_c,
                 price_on,
                 device.warmth_czk_k,
+                device.cap_c,
                 device.decay,
                 device.push,
                 _money(device),

@@ -23,6 +23,7 @@ __all__ = ["relay_floor"]
 
 _COARSE = 8  # fine steps in a coarse one
 _CELLS_COARSE = 8  # fine cells of the fast mode in a coarse one
+_FAR = 1 << 40  # a node that no heat reaches
 _MARGIN_K = 0.4  # the window beyond the band
 _NEAR_SLOTS = 16  # the window holds the bands of so many slots before and after
 _ANEW = 0.75  # units begin anew when the slow mode has decayed to this
@@ -62,16 +63,21 @@ def _step(
     money: Floats,
     price_on: float,
     colder_c: float,
+    cap: int,
 ) -> None:
     """Fill `ahead` (N, 2, F, nodes begin..end) from `later` (N, 2, F, node - offset), both actions.
 
-    `colder_c` is how much colder the truth may be than the node.
+    `colder_c` is how much colder the truth may be than the node; heat does not go beyond node `cap`.
     """
     steps, cells = ahead.shape[0], len(edges) - 1
     count = end - begin + 1
     cost = np.empty(count)
+    landing = np.empty(count, dtype=np.int64)
     for u in range(2):
         move = shift * u
+        for i in range(count):
+            j = begin + i
+            landing[i] = max(j, min(j + move, cap))
         for f in range(cells):
             cold = decay_fast * edges[f] + push_fast * u
             warm = decay_fast * edges[f + 1] + push_fast * u
@@ -79,7 +85,7 @@ def _step(
             top, bottom = free_c + warm, free_c + cold - colder_c
             bonus = top if warmth_czk_k < 0.0 else bottom
             for i in range(count):
-                z = (begin + i + move) * unit_c
+                z = landing[i] * unit_c
                 c = price_on * u + warmth_czk_k * (z + bonus)
                 lack = low_c - z - top
                 if lack > 0.0:
@@ -88,16 +94,15 @@ def _step(
                 if much > 0.0:
                     c += money[1] * much
                 cost[i] = c
-            at = begin + move - offset
             for n in range(steps):
                 out = ahead[n, u, f]
                 one = later[n, u, k0]
                 for i in range(count):
-                    out[i] = one[at + i]
+                    out[i] = one[landing[i] - offset]
                 for k in range(k0 + 1, k1 + 1):
                     other = later[n, u, k]
                     for i in range(count):
-                        v = other[at + i]
+                        v = other[landing[i] - offset]
                         if v < out[i]:
                             out[i] = v
                 for i in range(count):
@@ -129,6 +134,7 @@ def _floor(
     high_c: Floats,
     price_on: Floats,
     warmth_czk_k: Floats,
+    cap_c: Floats,
     decay: Floats,
     push: Floats,
     money: Floats,
@@ -190,14 +196,18 @@ def _floor(
                     for i in range(land[t + 1, 2] + 1):
                         out[i] = own[i if ratio == 1.0 else min(int(np.ceil(i * ratio - 1e-9)), leave[t + 1, 2])]
         unit = units[t + 1, 1]
+        cap, cap_coarse = _FAR, _FAR
+        if len(cap_c):
+            cap = int(np.ceil((cap_c[t] - free_c[t]) / unit))
+            cap_coarse = int(np.ceil((cap_c[t] - free_c[t]) / (unit * _COARSE)))
         _step(
             later, ahead, edges, decay[1], push[1], leave[t, 0], leave[t, 1], low, shift[t], unit, free_c[t], low_c[t],
-            high_c[t], warmth_czk_k[t], money, price_on[t], colder[t + 1, 0],
+            high_c[t], warmth_czk_k[t], money, price_on[t], colder[t + 1, 0], cap,
         )  # fmt: skip
         _choose(ahead, now, leave[t, 1] - leave[t, 0] + 1, enter_on, enter_off, start_czk)
         _step(
             later_c, ahead_c, edges_coarse, decay[1], push[1], 0, leave[t, 2], 0, shift_coarse[t], unit * _COARSE,
-            free_c[t], low_c[t], high_c[t], warmth_czk_k[t], money, price_on[t], colder[t + 1, 1],
+            free_c[t], low_c[t], high_c[t], warmth_czk_k[t], money, price_on[t], colder[t + 1, 1], cap_coarse,
         )  # fmt: skip
         _choose(ahead_c, now_c, leave[t, 2] + 1, enter_on, enter_off, start_czk)
     return now[:, :, :, 0].copy()
@@ -282,6 +292,7 @@ def relay_floor(device: RelayDevice, price_on: Floats, *, start_czk: float, fine
         device.high_c,
         price_on,
         device.warmth_czk_k,
+        device.cap_c,
         device.decay,
         device.push,
         np.array([device.below, device.above]),

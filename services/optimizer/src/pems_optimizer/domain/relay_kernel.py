@@ -20,6 +20,7 @@ def values(
     high_c: Floats,
     price_on: Floats,
     warmth_czk_k: Floats,
+    cap_c: Floats,
     decay: Floats,
     push: Floats,
     money: Floats,
@@ -43,6 +44,7 @@ def values(
         high_c: Upper edge (T,).
         price_on: Money for one slot on (T,).
         warmth_czk_k: Money per K of comfort temperature at the end of each slot (T,).
+        cap_c: Where heat is cut off (T,), or empty.
         decay: Of the two modes, slow first (2,).
         push: What one slot on adds to each mode (2,).
         money: Money per K below and above the band, for one slot (2,).
@@ -88,11 +90,18 @@ def values(
                 rest = (1.0 - share) * z1 + free_c[t]
                 start_at = (base - warmth_from[t + 1]) / warmth_step[t + 1]
                 energy = price_on[t] if u else 0.0
+                heat = (push[0] + share * push[1]) * u
                 for s in range(points):
                     at = start_at + ratio * s
+                    landing = base + decay[0] * warmth_step[t] * s
+                    if u and len(cap_c):
+                        kept = max(landing - heat, cap_c[t] - free_c[t])
+                        if landing > kept:
+                            landing = kept
+                            at = (landing - warmth_from[t + 1]) / warmth_step[t + 1]
                     k = min(max(int(at), 0), points - 2)
                     w = np.float32(at - k)
-                    air = base + decay[0] * warmth_step[t] * s + rest
+                    air = landing + rest
                     cost = energy + warmth_czk_k[t] * air
                     if air < low_c[t]:
                         cost += below * (low_c[t] - air)
@@ -149,6 +158,7 @@ def roll_out(
     high_c: Floats,
     price_on: Floats,
     warmth_czk_k: Floats,
+    cap_c: Floats,
     decay: Floats,
     push: Floats,
     money: Floats,
@@ -182,6 +192,8 @@ def roll_out(
                 if t == forced_slot and (u == 1) != forced_on:
                     continue
                 z0, z1 = decay[0] * slow + push[0] * u, decay[1] * fast_now + push[1] * u
+                if u and len(cap_c):
+                    z0 = min(z0, max(decay[0] * slow, cap_c[t] - free_c[t]))
                 c = free_c[t] + z0 + z1
                 run = steps - 1 if u == heat else steps - (min_on if u else min_off)
                 worth = _band_money(c, low_c[t], high_c[t], money) + warmth_czk_k[t] * c
@@ -195,7 +207,10 @@ def roll_out(
             if wanted != heat:
                 heat, held = wanted, 0
         held += 1
-        slow, fast_now = decay[0] * slow + push[0] * heat, decay[1] * fast_now + push[1] * heat
+        before = decay[0] * slow
+        slow, fast_now = before + push[0] * heat, decay[1] * fast_now + push[1] * heat
+        if heat and len(cap_c):
+            slow = min(slow, max(before, cap_c[t] - free_c[t]))
         on[t] = heat == 1
     return on
 
@@ -207,6 +222,7 @@ def account(
     low_c: Floats,
     high_c: Floats,
     warmth_czk_k: Floats,
+    cap_c: Floats,
     decay: Floats,
     push: Floats,
     money: Floats,
@@ -220,7 +236,10 @@ def account(
     air = np.empty(len(on))
     for t in range(len(on)):
         u = 1.0 if on[t] else 0.0
-        slow, fast_now = decay[0] * slow + push[0] * u, decay[1] * fast_now + push[1] * u
+        kept = decay[0] * slow
+        slow, fast_now = kept + push[0] * u, decay[1] * fast_now + push[1] * u
+        if on[t] and len(cap_c):
+            slow = min(slow, max(kept, cap_c[t] - free_c[t]))
         air[t] = free_c[t] + slow + fast_now
         comfort += _band_money(air[t], low_c[t], high_c[t], money) + warmth_czk_k[t] * air[t]
         if on[t] and not before:

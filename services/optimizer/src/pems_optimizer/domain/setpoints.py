@@ -1,7 +1,7 @@
 """Dispatch for an inverter that takes any power: the linear program itself, nothing charged and discharged at once."""
 
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_dp import HouseFlow, flow_money
+from pems_optimizer.domain.battery_dp import HouseFlow, flow_money, flow_without_battery
 from pems_optimizer.domain.house_lp import HouseLp
 from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
 
@@ -32,8 +32,8 @@ def setpoint_flow(
     if wish is not None:
         lp.limit_battery(*wish)
     done = lp.solve_physical()
-    if done is None:
-        raise RuntimeError("the dispatch of a plan has no solution")
+    if done is None:  # rest: what a battery can always do
+        return flow_without_battery(problem, load_w)
     flow = done.flows[0]
     battery_w = flow.discharge_w - flow.charge_w
     grid_w = flow.import_w - flow.export_w

@@ -21,6 +21,8 @@ from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w,
 __all__ = ["NoPlan", "Solved", "SolverOptions", "solve"]
 
 _RESERVE_S = 0.4
+_CAR_S = 2.0  # wall seconds at the most for the car's least power
+_FEW = 6  # devices: so few are all polished, warm or not
 _OFFERS_KEPT = 16  # of each device, where several courses are planned for
 
 
@@ -66,15 +68,28 @@ class NoPlan:
     why: str
 
 
-def _car_power(problem: PlanningProblem, search: PlanSearch, done: Dispatch) -> tuple[Floats, Dispatch]:
+def _car_power(
+    problem: PlanningProblem, search: PlanSearch, done: Dispatch, left_s: Callable[[], float]
+) -> tuple[Floats, Dispatch]:
     """Make the car's relaxed power real, and solve again with it."""
     if problem.ev is None:
         return np.zeros(problem.slots), done
     others = controlled_load_w(problem, search.decision(np.zeros(problem.slots)))
     most = problem.grid.import_max_w + problem.pv_w - others
-    ev_w = realise(problem.ev, done.ev_w, done.prices.car, most, problem.dt_h)
-    search.market.lp.limit_ev(ev_w, ev_w)
-    return ev_w, search.market.lp.solve() or done
+    lp, wishes = search.market.lp, [done.ev_w]
+    exact = lp.solve_car(done, min(_CAR_S, max(0.05, left_s())))
+    if exact is not None:
+        wishes.append(exact)
+    tried: list[tuple[float, Floats, Dispatch]] = []
+    for wish in wishes:
+        power = realise(problem.ev, wish, done.prices.car, most, problem.dt_h)
+        lp.limit_ev(power, power)
+        if (found := lp.solve()) is not None:
+            tried.append((found.objective, power, found))
+    if not tried:
+        return realise(problem.ev, done.ev_w, done.prices.car, most, problem.dt_h), done
+    _, ev_w, found = min(tried, key=lambda one: one[0])
+    return ev_w, found
 
 
 def solve(
@@ -115,7 +130,8 @@ def solve(
         search.offer(running)
     prices = None if warm is None else search.recall(warm)
     if prices is not None:
-        effort = replace(effort, rounds=0, fine_rounds=effort.warm_rounds, polished=0.5)
+        polished = 0.5 if len(search.market.bidders) > _FEW else 1.0
+        effort = replace(effort, rounds=0, fine_rounds=effort.warm_rounds, polished=polished)
     priced = search.find_prices(effort, prices) or search.market.lp.solve()
     if len(courses) > 1 and priced is not None:
         # Schedules are found on the expected course; all courses together then say which to take, with few new ones.
@@ -128,7 +144,7 @@ def solve(
     if done is None:
         return NoPlan(rules, "the time limit was reached before every device had a schedule")
     complete = not search.out_of_time()
-    ev_w, done = _car_power(problem, search, done)
+    ev_w, done = _car_power(problem, search, done, left_s)
     decision = search.decision(ev_w)
     load = controlled_load_w(problem, decision)
     best = verify(problem, decision, dispatch_battery(problem, load, ev_w, done.flows[0].peak_w))

@@ -151,7 +151,7 @@ def water_device(water: WaterSpec, dt_h: float) -> RelayDevice:
         low_c=water.low_c[first:],
         high_c=water.high_c[first:],
         below=water.below_czk_k_h * dt_h,
-        above=20.0 * dt_h,
+        above=0.0,
         end_reference_c=float(water.high_c[-1]),
         end_value=water.end_value_czk_k,
         end_bonus=0.0,
@@ -160,4 +160,5 @@ def water_device(water: WaterSpec, dt_h: float) -> RelayDevice:
         on_now=on_now,
         slots_in_state=slots,
         warmth_czk_k=np.zeros(count),
+        cap_c=water.high_c[first:],
     )

@@ -33,7 +33,9 @@ def realise(spec: EvSpec, wish_w: Floats, price: Floats, most_w: Floats, dt_h: f
         dt_h: Length of a slot [h].
     """
     slots, first = len(wish_w), len(spec.forced_w)
-    power = np.where(wish_w >= 0.5 * spec.power_min_w, np.clip(wish_w, spec.power_min_w, spec.power_max_w), 0.0)
+    top_w = np.minimum(spec.power_max_w, most_w)
+    wanted = (wish_w >= 0.5 * spec.power_min_w) & (top_w >= spec.power_min_w)
+    power = np.where(wanted, np.minimum(np.maximum(wish_w, spec.power_min_w), top_w), 0.0)
     power[:first] = spec.forced_w[:slots]
     power[spec.deadline :] = 0.0
     missing = spec.need_wh - float(power.sum()) * dt_h

@@ -1,7 +1,6 @@
 """Switched thermal devices as bidders: a room on its relay, and the hot water tank."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +33,6 @@ class RelayBidder:
         heats: bool,
         grid: tuple[int, int],
         account: Callable[[Bools], float] | None = None,
-        floor_device: RelayDevice | None = None,
     ) -> None:
         """Wire a device.
 
@@ -49,12 +47,11 @@ class RelayBidder:
             heats: Whether it counts towards the limit of all heating.
             grid: Points of warmth and fast mode.
             account: Own cost of a whole schedule (T,), where the device's own account is not the true one.
-            floor_device: Device whose cost is never above the true one, where `device` is not that.
         """
         self.name, self.device, self.power_w, self.heats = name, device, power_w, heats
         self._prefix, self._before_czk = prefix, before_czk
         self._start_czk, self._starts_max = start_czk, starts_max
-        self._account, self._floor_device = account, floor_device or device
+        self._account = account
         self._dp = RelayDp(device, warmth_points=grid[0], fast_points=grid[1])
 
     def price(self, prices: Prices) -> Floats:
@@ -101,7 +98,7 @@ class RelayBidder:
         first = len(self._prefix)
         run = price[first:] * self.power_w
         per_start, allowed = self._per_start(run)
-        floor = relay_floor(self._floor_device, run, start_czk=per_start, fineness=fineness, fast_cells=_FLOOR_CELLS)
+        floor = relay_floor(self.device, run, start_czk=per_start, fineness=fineness, fast_cells=_FLOOR_CELLS)
         return floor - allowed + self._before_czk + float(price[:first] @ self._prefix) * self.power_w
 
     def estimate_czk(self, price: Floats) -> float:
@@ -188,6 +185,4 @@ def water_bidder(problem: PlanningProblem, *, grid: tuple[int, int]) -> RelayBid
         heats=False,
         grid=grid,
         account=account,
-        # The tank's thermostat cuts off for nothing: without it, and without a price for heat above, no tank is colder.
-        floor_device=replace(device, above=0.0),
     )

@@ -34,7 +34,7 @@ def add_appliance(model: Model, number: int, spec: ApplianceSpec) -> Series:
 def _at_a_stretch(
     model: Model, name: str, spec: ApplianceSpec, on: Series, window: tuple[int, int, int], done: int
 ) -> None:
-    """Let the free slots hold one whole run, the rest of the run that is under way, or nothing (A4)."""
+    """Let the free slots hold one whole run, the rest of the run that is under way, or nothing (A4; A3: no two)."""
     first, opens, closes = window
     rest = spec.run_slots - done
     if rest <= 0:
@@ -44,6 +44,5 @@ def _at_a_stretch(
     if done:  # begun: it goes on at once, or not at all
         begins = range(first, first + 1) if running and first in begins else range(0)
     run = {begin: model.choice(f"{name}_run_{begin}") for begin in begins}
-    model.demand(total([0.0, *run.values()]) <= 1)
     for t in range(first, len(on)):
         model.demand(on[t] == total([0.0, *(run[b] for b in begins if b <= t < b + rest)]))
