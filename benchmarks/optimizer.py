@@ -1,6 +1,6 @@
 """Plans: speed, proven gaps, worth, memory (TARGETS.md "Plans"), one JSON line per case.
 
-    ./pems bench optimizer                              # everything, 50 seeds of the reference family: about ten minutes
+    ./pems bench optimizer                              # everything, 50 seeds of the family: about ten minutes
     ./pems bench optimizer --seeds 5 --only reference,house
     ./pems bench optimizer --check                      # exits 1 where a gate fails, and says which
 

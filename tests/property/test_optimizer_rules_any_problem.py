@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -32,7 +33,7 @@ def houses() -> dict[int, PlanningProblem]:
     problem = small_problem()
     rooms = replace(problem.rooms, **{name: getattr(problem.rooms, name)[:SLOTS] for name in _BY_SLOT})
     arrays = {name: value for name, value in vars(rooms).items() if isinstance(value, np.ndarray)}
-    none = {name: value[:, :0] if name in _BY_SLOT else value[:0] for name, value in arrays.items()}
+    none: dict[str, Any] = {name: value[:, :0] if name in _BY_SLOT else value[:0] for name, value in arrays.items()}
     none |= {name: np.zeros((0, 0)) for name in ("joint_a", "joint_b", "coupling_w_k")}
     day = replace(problem, slots=SLOTS, bands={}, outdoor_c=problem.outdoor_c[:SLOTS], rooms=rooms)
     return {3: day, 0: replace(day, rooms=replace(rooms, names=(), **none))}

@@ -31,7 +31,9 @@ def assert_physical(problem: PlanningProblem, flow: HouseFlow, load: np.ndarray)
     assert flow.soc_wh.max() <= high + 1e-6
     assert np.abs(flow.battery_w).max() <= battery.charge_max_w + 1e-6
     before = np.concatenate([[battery.energy_wh], flow.soc_wh[:-1]])
-    moved = np.where(flow.battery_w > 0, flow.battery_w / battery.discharge_efficiency, flow.battery_w * battery.charge_efficiency)
+    moved = np.where(
+        flow.battery_w > 0, flow.battery_w / battery.discharge_efficiency, flow.battery_w * battery.charge_efficiency
+    )
     assert np.allclose(before - moved * problem.dt_h, flow.soc_wh, atol=1e-6)
     assert (flow.pv_used_w <= problem.pv_w + 1e-9).all()
 

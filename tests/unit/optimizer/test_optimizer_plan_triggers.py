@@ -48,7 +48,9 @@ class Watch:
         """Look at the house some time later; its SoC and rooms are as planned where not told otherwise."""
         self.clock.advance(timedelta(minutes=minutes))
         k = int((self.clock.now() - START) / timedelta(minutes=15))
-        usual = {"battery_soc_pct": self.plan.battery.soc_pct[max(0, k - 1)], "rooms": {}}
+        assert self.plan.battery is not None
+        assert self.known.telemetry is not None
+        usual: dict[str, object] = {"battery_soc_pct": self.plan.battery.soc_pct[max(0, k - 1)], "rooms": {}}
         await self.publish(self.known.telemetry.model_copy(update={**usual, **reading}))
         await self.triggers.look_at_the_house(self.plan)
 

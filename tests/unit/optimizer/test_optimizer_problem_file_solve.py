@@ -26,10 +26,11 @@ def solved(data) -> ProblemAnswer:
 def assert_balanced(data, answer: ProblemAnswer) -> None:
     """What comes from PV, battery and grid is what everything draws."""
     document = read_document(data)
-    drawn = as_array(document.load_w, answer.slots)
+    drawn: np.ndarray = as_array(document.load_w, answer.slots)
     for room in document.rooms:
         drawn = drawn + np.array(answer.rooms[room.name].relay_on) * room.heater_w
     if document.water is not None:
+        assert answer.water is not None
         drawn = drawn + np.array(answer.water.on) * document.water.electric_w
     if document.ev is not None:
         drawn = drawn + np.array(answer.ev_power_w)

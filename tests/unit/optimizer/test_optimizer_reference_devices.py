@@ -138,6 +138,7 @@ def test_v1_it_charges_with_nothing_or_at_least_its_least_power():
 
 def test_v2_the_deadline_and_the_forced_slots_bound_it():
     assert czk(toy(3, buy=[2.0, 2.0, 0.1], ev=car(1400.0, 2))) == 2.8
+    assert czk(toy(3, buy=[2.0, 2.0, -1.0], ev=car(1400.0, 2))) == 2.8, "gone, even where drawing is paid for"
     assert czk(toy(2, buy=[2.0, 0.0], ev=car(2000.0, 2, forced=[2000.0]))) == 4.0
     assert czk(toy(2, buy=[0.0, 2.0], ev=car(2000.0, 2, forced=[0.0]))) == 4.0
 
@@ -157,8 +158,12 @@ def test_v4_the_car_is_not_charged_out_of_the_house_battery():
 # --- appliances -------------------------------------------------------------------------------
 
 
-def test_a1_it_runs_in_its_window_only():
-    assert czk(toy(4, buy=[1.0, 7.0, 5.0, 1.0], appliances=(appliance(1, 3, earliest=1),))) == 5.0
+@pytest.mark.parametrize("interruptible", [True, False])
+def test_a1_it_runs_in_its_window_only(interruptible):
+    machine = appliance(1, 3, earliest=1, interruptible=interruptible)
+    assert czk(toy(4, buy=[1.0, 7.0, 5.0, 1.0], appliances=(machine,))) == 5.0
+    paid = appliance(1, 3, earliest=1, interruptible=interruptible, missing_czk=0.0)
+    assert czk(toy(4, buy=[1.0, 7.0, 5.0, -1.0], appliances=(paid,))) == 0.0
 
 
 def test_a2_forced_slots_stand():

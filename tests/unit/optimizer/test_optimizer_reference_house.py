@@ -42,6 +42,8 @@ def test_b3_it_stays_within_its_limits():
 
 def test_b3_outside_its_limits_it_may_stay_but_goes_no_further():
     assert czk(toy(buy=10.0, load=1000.0, battery=battery(energy_wh=1000.0, min_wh=2000.0))) == 10.0
+    low = battery(energy_wh=1000.0, min_wh=2000.0, charge_max_w=500.0)
+    assert czk(toy(2, buy=[0.0, 10.0], load=[0.0, 1000.0], battery=low)) == 10.0, "1.5 kWh are not to be used yet"
     assert czk(toy(buy=-1.0, battery=battery(energy_wh=3000.0, max_wh=2000.0))) == 0.0
     above = {"battery": battery(energy_wh=3000.0, max_wh=2000.0), "grid": {"export_max_w": 0.0}}
     assert czk(toy(2, buy=[0.0, -1.0], load=[1500.0, 0.0], **above)) == -0.5, "from 3 to 1.5 kWh, and back to 2"
@@ -105,7 +107,9 @@ def test_i2_self_consumption_meets_the_deficit_before_it_is_bought():
 
 def test_i2_self_consumption_neither_buys_nor_sells_beyond_the_house():
     assert czk(toy(buy=-1.0, battery=modes("self_consume"))) == 0.0, "no charging from the grid"
+    assert czk(toy(buy=-1.0, battery=modes("self_consume", discharge_max_w=0.0))) == 0.0, "whatever it can give"
     assert czk(toy(sell=5.0, battery=modes("self_consume", energy_wh=FULL))) == 0.0, "no selling of what is stored"
+    assert czk(toy(sell=5.0, battery=modes("self_consume", energy_wh=FULL, charge_max_w=0.0))) == 0.0
 
 
 def test_i3_holding_leaves_the_battery_alone():
@@ -120,24 +124,38 @@ def test_i4_charging_from_the_grid_has_a_least_power_or_half_of_it_to_the_brim()
     assert czk(toy(2, **day, battery=modes(max_wh=900.0))) == 10.0
     cold = modes(charge_share=np.array([0.2, 0.2]))
     assert czk(toy(2, **day, battery=cold)) == 1.0, "1 kW is all it takes, and half the least level"
+    colder = modes(charge_share=np.array([0.1, 0.1]), max_wh=500.0)
+    assert czk(toy(2, **day, battery=colder)) == 10.0, "two reasons to take little do not make it enough"
 
 
 def test_i5_discharging_to_the_grid_has_a_least_power_or_nearly_that_to_the_ground():
     assert czk(toy(sell=5.0, battery=modes(energy_wh=FULL))) == -25.0
     assert czk(toy(sell=5.0, battery=modes(energy_wh=1800.0))) == -9.0
     assert czk(toy(sell=5.0, battery=modes(energy_wh=1700.0))) == 0.0
+    cold = modes(energy_wh=1000.0, discharge_share=np.array([0.2]))
+    assert czk(toy(sell=5.0, battery=cold)) == 0.0, "two reasons to give little do not make it enough"
 
 
 def test_i5_discharging_to_the_grid_exports_something():
     assert czk(toy(buy=1.0, sell=5.0, load=4950.0, battery=modes(energy_wh=FULL))) == 0.0
     assert czk(toy(buy=1.0, sell=5.0, load=4850.0, battery=modes(energy_wh=FULL))) == -0.75
+    fine = modes(energy_wh=85.0, dispatch_min_w=50.0)
+    assert czk(toy(sell=5.0, battery=fine)) == 0.0, "less than nine tenths of 100 W"
+    assert czk(toy(sell=5.0, battery=replace(fine, energy_wh=95.0))) == -0.475
+
+
+def test_i5_discharging_to_the_grid_is_no_way_to_meet_a_part_of_the_deficit():
+    evening = {"buy": [5.0, 10.0], "load": [3000.0, 500.0]}
+    assert czk(toy(2, **evening, battery=battery(energy_wh=3300.0))) == 1.0
+    assert czk(toy(2, **evening, battery=modes(energy_wh=3300.0))) == 2.0
 
 
 def test_i6_off_takes_the_roof_away_where_a_price_is_negative():
     fixed = {"grid": {"pv_curtailable": False}, "pv": 2000.0, "load": 1000.0, "battery": modes(energy_wh=FULL)}
     assert czk(toy(buy=-1.0, sell=-3.0, **fixed)) == -1.0
     assert czk(toy(buy=0.5, sell=-3.0, **fixed)) == 3.0
-    assert czk(toy(buy=-1.0, pv=2000.0, load=1000.0, battery=modes("off", energy_wh=FULL))) == -1.0
+    sunny = {"buy": [1.0, -1.0], "pv": [2000.0, 0.0], "load": [1000.0, 0.0]}
+    assert czk(toy(2, **sunny, battery=modes("off", energy_wh=FULL))) == 1.0
 
 
 def test_i7_each_change_of_intent_costs():
@@ -196,6 +214,12 @@ def test_g5_the_roof_is_held_back_where_that_pays_and_can_be_done():
 def test_g6_roof_and_battery_share_the_inverter(make):
     full = make(energy_wh=FULL)
     assert czk(toy(buy=10.0, pv=2000.0, load=5000.0, grid={"inverter_max_w": 3000.0}, battery=full)) == 20.0
+
+
+@pytest.mark.parametrize(("make", "left_kwh"), [(battery, 7.0), (modes, 9.0)])
+def test_g6_a_roof_that_is_held_back_makes_room_for_set_points_only(make, left_kwh):
+    unwanted = make(energy_wh=FULL, end_value_czk_wh=-1e-3, dispatch_min_w=1000.0)
+    assert czk(toy(pv=2000.0, grid={"inverter_max_w": 3000.0}, battery=unwanted)) == left_kwh
 
 
 def test_g7_heating_above_its_limit_is_dear():

@@ -119,9 +119,11 @@ def flow_without_battery(problem: PlanningProblem, load_w: Floats) -> HouseFlow:
     """Return the flow of a house whose battery is absent, or rests; PV is curtailed where exporting costs."""
     pv_used, grid, limited = _settle(problem, load_w, np.zeros_like(load_w), np.ones(len(load_w), dtype=np.bool_))
     empty = np.zeros_like(load_w)
-    stored, intents = empty, cast(tuple[Intent, ...], ())
+    stored = empty
+    intents: tuple[Intent, ...] = ()
     if problem.battery is not None:
-        stored, intents = np.full_like(load_w, problem.battery.energy_wh), ("hold",) * len(load_w)
+        stored = np.full_like(load_w, problem.battery.energy_wh)
+        intents = tuple("hold" for _ in range(len(load_w)))
     money = flow_money(problem, empty, grid, pv_used, (), stored)
     return HouseFlow(intents, empty, stored, grid, pv_used, limited, money)
 
