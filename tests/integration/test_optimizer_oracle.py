@@ -18,7 +18,7 @@ SLOTS = 12
 SAME_CZK = 1e-4
 # The intents' dynamic program has three levels of charging and a grid of stored energy.
 INTENTS_GAP, INTENTS_DISPATCH_CZK = 0.08, 0.35
-SETPOINT_GAP = 0.02
+SETPOINT_GAP = 0.01
 BOUND_BELOW_CZK = 0.5
 
 

@@ -132,7 +132,7 @@ def test_i5_discharging_to_the_grid_has_a_least_power_or_nearly_that_to_the_grou
     assert czk(toy(sell=5.0, battery=modes(energy_wh=FULL))) == -25.0
     assert czk(toy(sell=5.0, battery=modes(energy_wh=1800.0))) == -9.0
     assert czk(toy(sell=5.0, battery=modes(energy_wh=1700.0))) == 0.0
-    cold = modes(energy_wh=1000.0, discharge_share=np.array([0.2]))
+    cold = modes(energy_wh=1700.0, discharge_share=np.array([0.34]))
     assert czk(toy(sell=5.0, battery=cold)) == 0.0, "two reasons to give little do not make it enough"
 
 
@@ -289,3 +289,11 @@ def test_u4_the_first_slots_are_the_same_in_all_courses(make, shared, cost):
     unknown = Uncertainty("scenarios", scenarios=two, shared_slots=shared)
     small = make(dispatch_min_w=1000.0)
     assert czk(toy(2, battery=small, uncertainty=unknown)) == cost
+
+
+@pytest.mark.parametrize(("shared", "cost"), [(0, 1.0), (1, 2.0)])
+@pytest.mark.parametrize("make", [battery, modes])
+def test_u4_what_is_stored_is_spent_or_kept_in_all_courses_in_the_first_slots(make, shared, cost):
+    two = (course("dear", 0.5, [2.0, 10.0], [1000.0] * 2), course("free", 0.5, [2.0, 0.0], [1000.0] * 2))
+    unknown = Uncertainty("scenarios", scenarios=two, shared_slots=shared)
+    assert czk(toy(2, battery=make(energy_wh=1000.0), uncertainty=unknown)) == cost
