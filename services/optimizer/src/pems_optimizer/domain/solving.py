@@ -21,7 +21,7 @@ from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w,
 __all__ = ["NoPlan", "Solved", "SolverOptions", "solve"]
 
 _RESERVE_S = 0.4
-_CAR_S = 2.0  # wall seconds at the most for the car's least power
+_CAR_S = 10.0  # wall seconds at the most for the car's least power: nodes end it before, but on a very slow day
 _FEW = 6  # devices: so few are all polished, warm or not
 _OFFERS_KEPT = 16  # of each device, where several courses are planned for
 
@@ -77,7 +77,7 @@ def _car_power(
     others = controlled_load_w(problem, search.decision(np.zeros(problem.slots)))
     most = problem.grid.import_max_w + problem.pv_w - others
     lp, wishes = search.market.lp, [done.ev_w]
-    exact = lp.solve_car(done, min(_CAR_S, max(0.05, left_s())))
+    exact = lp.solve_car(done, min(_CAR_S, max(0.05, 0.5 * left_s())))
     if exact is not None:
         wishes.append(exact)
     tried: list[tuple[float, Floats, Dispatch]] = []
