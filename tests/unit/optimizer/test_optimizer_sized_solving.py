@@ -21,18 +21,23 @@ def problem():
     return replace(small_problem(hours=24), appliances=(dish,))
 
 
+def solved(problem, factor: int | None = None) -> Solved:
+    outcome = solve_sized(problem, OPTIONS, lambda: 0.0, factor=factor)
+    assert isinstance(outcome, Solved)
+    return outcome
+
+
 @pytest.fixture(scope="module")
 def own(problem) -> Solved:
-    return solve_sized(problem, OPTIONS, lambda: 0.0)
+    return solved(problem)
 
 
 @pytest.fixture(scope="module")
 def coarse(problem) -> Solved:
-    return solve_sized(problem, OPTIONS, lambda: 0.0, factor=2)
+    return solved(problem, factor=2)
 
 
 def test_longer_slots_cost_little(own, coarse):
-    assert isinstance(coarse, Solved)
     assert coarse.best.cost.total < coarse.rules.cost.total
     assert coarse.rules.cost.total == own.rules.cost.total
     assert coarse.best.cost.total < own.best.cost.total + 0.04 * abs(own.best.cost.total)
