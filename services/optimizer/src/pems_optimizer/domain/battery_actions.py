@@ -116,7 +116,7 @@ class BatteryActions:
         takes = least(slot.charge_max_w, most(b.max_wh - energy_wh, 0.0) / (b.charge_efficiency * dt))
         if b.tapers:
             fall = (b.charge_max_w - b.taper_full_w) / (b.max_wh - b.taper_from_wh)
-            takes = least(takes, b.charge_max_w - fall * most(energy_wh - b.taper_from_wh, 0.0))
+            takes = most(least(takes, b.charge_max_w - fall * most(energy_wh - b.taper_from_wh, 0.0)), 0.0)
         gives = least(slot.discharge_max_w, most(energy_wh - b.min_wh, 0.0) * b.discharge_efficiency / dt)
         gives = least(gives, most(p.grid.inverter_max_w - pv, 0.0))
         deficit = load - pv
@@ -127,7 +127,7 @@ class BatteryActions:
             power, bad = -least(takes, level), takes < 0.5 * level
         elif way == DISCHARGE:
             power = least(gives, level)
-            bad = (gives < 0.9 * level) | (level < deficit + 100.0)
+            bad = (gives < 0.9 * level) | (level < deficit + 100.0) | (power > deficit + p.grid.export_max_w)
         else:
             power = 0.0 * (energy_wh + load)
         # The car is never charged from the house battery: it may not discharge while the car charges.

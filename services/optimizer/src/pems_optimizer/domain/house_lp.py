@@ -21,8 +21,6 @@ __all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of", "expected_cour
 
 _MISSING_CZK = 1e6  # for a device without any column yet
 _TINY_W = 1e-3
-_CAR_NODES, _ANY_NODES = 20, 2**31 - 1
-_CAR_SPARE = 24  # cheapest slots that the car may use beside those of the relaxed answer
 _MIXED_S = 1.0  # wall seconds for a mixed program: its best answer by then serves
 _FEASIBLE = 2  # HiGHS's name of a feasible primal solution
 _DUAL, _PRIMAL = 1, 4  # HiGHS's names of its strategies
@@ -373,48 +371,6 @@ class HouseLp:
             self._highs.setOptionValue("time_limit", self._highs.getRunTime() + left)
         self._highs.run()
         return bool(self._highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)
-
-    def solve_car(self, relaxed: Dispatch, limit_s: float) -> Floats | None:
-        """Return the car's power with nothing or at least its least in each slot (rule V3), columns fixed before.
-
-        It may charge where the relaxed answer does, and in the cheapest slots beside. Nothing is returned where no
-        answer was found in `limit_s` wall seconds. The program is back as it was then.
-        """
-        ev = self.problem.ev
-        if ev is None or not len(self._ev):
-            return None
-        first_row, first_column = self._highs.getNumRow(), self._highs.getNumCol()
-        free = range(len(ev.forced_w), min(ev.deadline, self.problem.slots))
-        cheapest = set(sorted(free, key=lambda t: (float(relaxed.prices.car[t]), t))[:_CAR_SPARE])
-        lower, upper = np.zeros(self.problem.slots), np.zeros(self.problem.slots)
-        lower[: free.start] = upper[: free.start] = ev.forced_w[: self.problem.slots]
-        slots = [t for t in free if relaxed.ev_w[t] > 1.0 or t in cheapest]
-        upper[slots] = ev.power_max_w
-        self.limit_ev(lower, upper)
-        for t in slots:
-            column = int(self._ev[t])
-            self._highs.addCol(0.0, 0.0, 1.0, 0, np.empty(0, np.int32), np.empty(0))
-            choice = self._highs.getNumCol() - 1
-            self._highs.changeColIntegrality(choice, highspy.HighsVarType.kInteger)
-            pair = np.array([column, choice], np.int32)
-            self._highs.addRow(-np.inf, 0.0, 2, pair, np.array([1.0, -_KW * ev.power_max_w]))
-            self._highs.addRow(0.0, np.inf, 2, pair, np.array([1.0, -_KW * ev.power_min_w]))
-        self._highs.setOptionValue("presolve", "on")
-        self._highs.setOptionValue("mip_rel_gap", 2e-3)
-        # Nodes end it, not time, so that the same problem gives the same plan; time is for the day when nodes are slow.
-        self._highs.setOptionValue("mip_max_nodes", _CAR_NODES)
-        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + limit_s)
-        self._highs.run()
-        self._highs.setOptionValue("mip_max_nodes", _ANY_NODES)
-        found = self._highs.getInfo().primal_solution_status == _FEASIBLE
-        power = np.asarray(self._highs.getSolution().col_value)[self._ev] / _KW if found else None
-        rows, columns = self._highs.getNumRow() - first_row, self._highs.getNumCol() - first_column
-        self._highs.deleteRows(rows, np.arange(first_row, first_row + rows, dtype=np.int32))
-        self._highs.deleteCols(columns, np.arange(first_column, first_column + columns, dtype=np.int32))
-        self._highs.setOptionValue("presolve", "off")
-        self._highs.setOptionValue("mip_rel_gap", 1e-6)
-        self._highs.setOptionValue("time_limit", float("inf"))
-        return power
 
     def _solve_mip(self) -> Dispatch | None:
         """Solve with the binaries; a mixed program has no duals, so prices are zero.

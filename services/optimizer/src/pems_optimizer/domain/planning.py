@@ -26,7 +26,8 @@ from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.running import RunningPlan, moved_on
 from pems_optimizer.domain.scenarios import named_scenarios
 from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
-from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
+from pems_optimizer.domain.sized_solving import solve_sized
+from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions
 from pems_optimizer.domain.warm_start import moved_memory
 
 __all__ = ["Ask", "MadePlan", "make_plan", "make_rule_plan", "plan_with_making"]
@@ -162,7 +163,7 @@ def plan_with_making(
     build_s = elapsed_s()
     running = _running(home, known, ask.now)
     head = replace(_head(home, ask, inputs, "" if running is None else running.plan_id), build_s=build_s)
-    outcome = solve(
+    outcome = solve_sized(
         problem,
         SolverOptions(limit_s=ask.limit_s, effort=effort or Effort()),
         elapsed_s,

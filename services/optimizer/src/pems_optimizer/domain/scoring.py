@@ -137,7 +137,10 @@ def verify(problem: PlanningProblem, decision: Decision, flow: HouseFlow) -> Ver
         begun, missing = appliance_money(spec, on)
         starts += begun
         comfort += missing
-    energy, peak = money.net_cost + money.export_term + end, money.peak + money.overload
+    heat_w = decision.relay_on.astype(np.float64) @ problem.rooms.heater_w
+    too_much = float(np.maximum(heat_w - problem.grid.heating_max_w, 0.0).sum()) * problem.kwh
+    overload = money.overload + too_much * problem.weights.overload_czk_kwh
+    energy, peak = money.net_cost + money.export_term + end, money.peak + overload
     cost = PlanCost(
         energy=energy,
         wear=money.wear,

@@ -21,7 +21,6 @@ from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w,
 __all__ = ["NoPlan", "Solved", "SolverOptions", "solve"]
 
 _RESERVE_S = 0.4
-_CAR_S = 10.0  # wall seconds at the most for the car's least power: nodes end it before, but on a very slow day
 _FEW = 6  # devices: so few are all polished, warm or not
 _OFFERS_KEPT = 16  # of each device, where several courses are planned for
 
@@ -68,21 +67,19 @@ class NoPlan:
     why: str
 
 
-def _car_power(
-    problem: PlanningProblem, search: PlanSearch, done: Dispatch, left_s: Callable[[], float]
-) -> tuple[Floats, Dispatch]:
+def _car_power(problem: PlanningProblem, search: PlanSearch, done: Dispatch) -> tuple[Floats, Dispatch]:
     """Make the car's relaxed power real, and solve again with it."""
     if problem.ev is None:
         return np.zeros(problem.slots), done
     others = controlled_load_w(problem, search.decision(np.zeros(problem.slots)))
     most = problem.grid.import_max_w + problem.pv_w - others
-    lp, wishes = search.market.lp, [done.ev_w]
-    exact = lp.solve_car(done, min(_CAR_S, max(0.05, 0.5 * left_s())))
-    if exact is not None:
-        wishes.append(exact)
+    lp = search.market.lp
+    # The relaxed wish, what it does in the cheapest slots, and in few: the best of them by the whole house.
+    price = done.prices.car
+    wishes = [done.ev_w, np.zeros_like(price), np.where(done.ev_w >= problem.ev.power_min_w, done.ev_w, 0.0)]
     tried: list[tuple[float, Floats, Dispatch]] = []
     for wish in wishes:
-        power = realise(problem.ev, wish, done.prices.car, most, problem.dt_h)
+        power = realise(problem.ev, wish, price, most, problem.dt_h)
         lp.limit_ev(power, power)
         if (found := lp.solve()) is not None:
             tried.append((found.objective, power, found))
@@ -144,11 +141,11 @@ def solve(
     if done is None:
         return NoPlan(rules, "the time limit was reached before every device had a schedule")
     complete = not search.out_of_time()
-    ev_w, done = _car_power(problem, search, done, left_s)
+    ev_w, done = _car_power(problem, search, done)
     decision = search.decision(ev_w)
     load = controlled_load_w(problem, decision)
     best = verify(problem, decision, dispatch_battery(problem, load, ev_w, done.flows[0].peak_w))
-    if best.cost.total > rules.cost.total:
+    if best.cost.total > rules.cost.total + 1e-6 * abs(rules.cost.total):
         return NoPlan(rules, "the rules were cheaper on this forecast")
     price = priced.prices.load / problem.kwh
     return Solved(best, rules, complete, price, priced.objective, search.memory(priced))
