@@ -90,7 +90,8 @@ class BatteryActions:
     def energies_wh(self, points: int) -> Floats:
         """Return stored energies over the whole range (points,)."""
         battery = self.battery
-        return np.linspace(min(battery.min_wh, battery.energy_wh), max(battery.max_wh, battery.energy_wh), points)
+        low = min(battery.min_wh, battery.energy_wh)
+        return np.linspace(low, max(battery.max_wh, battery.energy_wh, low + 1.0), points)
 
     def table(self, energy_wh: Floats, first: int, end: int) -> Table:
         """Evaluate every action in slots `first` to `end` from every stored energy (N,)."""

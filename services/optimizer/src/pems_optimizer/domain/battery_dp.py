@@ -105,7 +105,9 @@ def _way_of(intent: str) -> int:
 
 
 def _changes(problem: PlanningProblem, intents: tuple[str, ...]) -> int:
-    before = problem.battery.intent_now if problem.battery is not None else ""
+    if problem.battery is None or problem.battery.control == "setpoint":
+        return 0  # there is nothing to change between (B9)
+    before = problem.battery.intent_now
     classes = [_way_of(i) for i in intents]
     last = _way_of(before) if before else (classes[0] if classes else SELF)
     changes = 0

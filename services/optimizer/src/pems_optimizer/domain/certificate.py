@@ -103,8 +103,8 @@ def _lagrange_czk(search: PlanSearch, priced: Dispatch, fineness: int) -> float:
 
 
 def _fixed_czk(problem: PlanningProblem, search: PlanSearch, decision: Decision) -> float:
-    """Return the master's objective over all courses when every device does what the plan says."""
+    """Return the master's objective over all courses when every device does what the plan says; inf where unknown."""
     search.fix(decision)
     search.market.lp.limit_ev(decision.ev_w, decision.ev_w)
     done = search.market.lp.solve()
-    return -np.inf if done is None else search.market.worth(done)
+    return np.inf if done is None else search.market.worth(done)

@@ -172,7 +172,10 @@ class HouseLp:
         flow = {
             "import": add(n, course.buy * dt, upper=_KW * grid.import_max_w),
             "over": add(n, (course.buy + w.overload_czk_kwh) * dt),
-            "export": add(n, (w.export_czk_kwh - course.sell) * dt, upper=_KW * grid.export_max_w),
+            # Where PV cannot be held back there is no means to keep the limit (G3).
+            "export": add(n, (w.export_czk_kwh - course.sell) * dt, upper=_KW * grid.export_max_w)
+            if grid.pv_curtailable
+            else add(n, (w.export_czk_kwh - course.sell) * dt),
         }
         held_back = course.pv_w if grid.pv_curtailable else np.maximum(course.pv_w - grid.inverter_max_w, 0.0)
         flow["curtail"] = add(n, w.export_czk_kwh * dt, upper=_KW * held_back)
@@ -203,7 +206,10 @@ class HouseLp:
         car = np.empty(0, dtype=np.int64)
         if len(self._ev):
             drawn = [(flow["import"], 1.0), (flow["over"], 1.0), (flow["curtail"], -1.0), (self._ev, -1.0)]
-            car = lp.add_rows(n, drawn, lower=-_KW * course.pv_w)
+            least = -_KW * course.pv_w
+            if battery is not None and battery.control == "intents":
+                least[: battery.forced] = -np.inf  # a forced intent may feed the car (I8)
+            car = lp.add_rows(n, drawn, lower=least)
         if np.any(course.sell - w.export_czk_kwh > course.buy):
             # Where selling pays more than buying costs, only what PV and battery give can be sold.
             given = [(flow["export"], -1.0), (flow["curtail"], -1.0), (flow["discharge"], 1.0)]
@@ -351,12 +357,14 @@ class HouseLp:
         those slots binaries are added (rules B4, G4). Columns stay continuous: fix them first.
         """
         done = self.solve()
-        for _ in range(rounds):
+        for number in range(rounds):
             if done is None:
                 return None
             pairs = self._at_once(done)
             if not pairs:
                 return done
+            if number == rounds - 1:
+                pairs = self._at_once(done, above_w=-1.0)  # it goes from slot to slot: everywhere
             for first, second, top in pairs:
                 self._exclude(first, second, top)
             done = self._solve_mip()
@@ -408,19 +416,20 @@ class HouseLp:
 
         return read
 
-    def _at_once(self, done: Dispatch) -> list[tuple[int, int, float]]:
+    def _at_once(self, done: Dispatch, *, above_w: float = 1.0) -> list[tuple[int, int, float]]:
         """Pairs of columns that are both in use, with a bound on either."""
         pairs: list[tuple[int, int, float]] = []
         grid, battery = self.problem.grid, self.problem.battery
-        for course, flow in zip(self._courses, done.flows, strict=True):
+        given_w = 0.0 if battery is None else battery.discharge_max_w
+        for course, known, flow in zip(self._courses, self.courses, done.flows, strict=True):
             for name, other, one, two in (
                 ("charge", "discharge", flow.charge_w, flow.discharge_w),
                 ("import", "export", flow.import_w, flow.export_w),
             ):
-                top = grid.import_max_w + grid.export_max_w
+                top = grid.import_max_w + float(known.pv_w.max()) + given_w
                 if name == "charge" and battery is not None:
                     top = battery.charge_max_w + battery.discharge_max_w
-                for t in np.flatnonzero(np.minimum(one, two) > 1.0).tolist():
+                for t in np.flatnonzero(np.minimum(one, two) > above_w).tolist():
                     pairs.append((int(course.flow[name][t]), int(course.flow[other][t]), top))
         return pairs
 

@@ -94,7 +94,7 @@ def room_device(
         push, mass_share = np.linalg.solve(vectors, push_state), vectors[1]
     capacity = rooms.capacity_wh_k[room]
     weight = capacity / capacity.sum()
-    on_now, slots = bool(rooms.relay_on[room]), int(rooms.slots_in_state[room])
+    on_now, slots = bool(rooms.relay_on[room]), max(1, int(rooms.slots_in_state[room]))
     for state in relay_on[:first, room]:
         slots = slots + 1 if bool(state) == on_now else 1
         on_now = bool(state)
@@ -137,7 +137,7 @@ def water_device(water: WaterSpec, dt_h: float) -> RelayDevice:
     prefix = np.array(water.forced_on[:first], dtype=np.bool_)
     start_c = float(simulate_water(water, prefix, dt_h)[-1])
     free = start_c - np.cumsum(water.drain_w[first:]) * dt_h / water.capacity_wh_k
-    on_now, slots = water.on_now, water.slots_in_state
+    on_now, slots = water.on_now, max(1, water.slots_in_state)
     for state in prefix.tolist():
         slots = slots + 1 if state == on_now else 1
         on_now = state

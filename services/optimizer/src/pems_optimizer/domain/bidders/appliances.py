@@ -36,7 +36,7 @@ class ApplianceBidder:
         if on[first : max(first, spec.earliest)].any() or int(on.sum()) > max(spec.run_slots, int(on[:first].sum())):
             return False
         runs = start_count(on, spec.on_now) + int(spec.on_now and bool(on[:1].all()))
-        return spec.interruptible or runs <= 1
+        return spec.interruptible or (runs <= 1 and (not on[first:].any() or int(on.sum()) == spec.run_slots))
 
     def bid(self, price: Floats, wish: Wish | None = None) -> Column:
         """Return the best schedule at a price (T,)."""
@@ -54,6 +54,8 @@ class ApplianceBidder:
         cost = price * spec.power_w
         worth = np.full((n + 1, length + 1, 2), np.inf)
         worth[n] = ((length - np.arange(length + 1)) * spec.missing_czk)[:, None]
+        if not spec.interruptible and spec.forced < n:
+            worth[n, 1:length, 1] = np.inf  # a run that the horizon cuts is no run (A4)
         choice = np.zeros((n, length + 1, 2), dtype=np.bool_)
         for t in range(n - 1, -1, -1):
             may = self._may(t, wish)
