@@ -84,7 +84,9 @@ def certify(
     if len(search.market.lp.courses) > 1:
         # The plan's objective is that of the expected course: compare like with like, all courses with all courses.
         best += objective - _fixed_czk(problem, search, decision)
-    return Bound(best, "estimate" if search.coupled else "proven")
+    if search.coupled:
+        return Bound(min(best, objective), "estimate")  # the plan itself is that good
+    return Bound(best, "proven")
 
 
 def _lagrange_czk(search: PlanSearch, priced: Dispatch, fineness: int) -> float:

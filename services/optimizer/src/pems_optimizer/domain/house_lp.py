@@ -240,6 +240,9 @@ class HouseLp:
             lp.add_rows(n, [(flow["discharge"], 1.0), (flow["curtail"], -1.0)], upper=_KW * room)
         if battery.tapers:
             fall = (battery.charge_max_w - battery.taper_full_w) / (battery.max_wh - battery.taper_from_wh)
+            if battery.energy_wh > battery.max_wh:
+                # Nothing goes in above full, which no line says: the lowest one that asks for no less than nothing.
+                fall = min(fall, battery.charge_max_w / (battery.energy_wh - battery.taper_from_wh))
             top = np.full(n, battery.charge_max_w + fall * battery.taper_from_wh)
             top[0] -= fall * battery.energy_wh
             top[0] = max(top[0], 0.0)

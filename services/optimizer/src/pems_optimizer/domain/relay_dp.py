@@ -122,6 +122,8 @@ def _always_on(device: RelayDevice) -> Floats:
 
 def _make_grid(device: RelayDevice, points: int, fast_points: int) -> _Grid:
     decay, push = device.decay, device.push
+    if len(device.free_c) == 0:  # nothing is left to decide
+        return _Grid(np.zeros(1), np.ones(1), points, np.zeros(1))
     fast_limit = float(push[1]) / max(1e-9, 1.0 - float(decay[1])) if abs(push[1]) > 1e-12 else 0.0
     fast = np.linspace(min(0.0, fast_limit), max(0.0, fast_limit), fast_points) if fast_limit else np.zeros(1)
     reach = _always_on(device)
