@@ -67,7 +67,7 @@ def steady_duty(problem: PlanningProblem) -> Floats:
     mean = hold.mean(axis=0)
     loss = rooms.outward_w_k + rooms.coupling_w_k.sum(axis=1)
     need = mean * loss - rooms.air_input_w - mean @ rooms.coupling_w_k
-    duty = np.clip(need.mean(axis=0) / rooms.heater_w, 0.0, 1.0) * np.ones_like(rooms.low_c)
+    duty = np.clip(need.mean(axis=0) / np.maximum(rooms.heater_w, 1.0), 0.0, 1.0) * np.ones_like(rooms.low_c)
     for r in range(rooms.count):
         first = int(rooms.forced[r])
         duty[:first, r] = rooms.forced_on[:first, r]

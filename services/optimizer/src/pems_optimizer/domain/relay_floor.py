@@ -280,7 +280,7 @@ def relay_floor(device: RelayDevice, price_on: Floats, *, start_czk: float, fine
     cells, coarse_cells = (fast_cells, fast_cells // _CELLS_COARSE) if limit else (1, 1)
     edges = np.linspace(min(0.0, limit), max(0.0, limit), cells + 1)
     coarse_edges = edges[:: cells // coarse_cells]
-    count = _count(device, float(device.push[0]) / fineness, float(edges[0]), float(edges[-1]))
+    count = _count(device, max(float(device.push[0]), 1e-6) / fineness, float(edges[0]), float(edges[-1]))
     unit, (first, last, top) = float(count.units[-1, 0]), count.leave[-1].tolist()
     end_fine = _end_values(device, edges, unit * np.arange(first, last + 1))
     end_coarse = _end_values(device, coarse_edges, unit * _COARSE * np.arange(top + 1))
