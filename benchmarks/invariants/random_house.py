@@ -34,6 +34,8 @@ def _prices(rng: np.random.Generator, hour: Floats, *, negative: bool) -> tuple[
     if negative:
         buy = buy - rng.uniform(2.0, 6.0) * _bump(hour, 13, rng.uniform(1.0, 4.0))
         buy[rng.integers(len(hour)) :] -= rng.choice([0.0, 3.0])
+        cheapest = np.argsort(buy)[: max(1, len(buy) // 4)]
+        buy[cheapest] -= max(0.0, float(buy.min()) + 0.5)  # at night too
     # Now and then what is sold pays more than what is bought costs.
     sell = buy - rng.uniform(0.5, 2.0) + (1.5 * (rng.random(len(hour)) < 0.2) if rng.random() < 0.1 else 0.0)
     return buy, np.asarray(sell)
