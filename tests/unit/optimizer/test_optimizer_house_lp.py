@@ -222,6 +222,15 @@ def test_a_whole_negative_day_goes_without_circles():
     assert done.objective < 24 * 2.0, "and the battery does something all the same"
 
 
+def test_where_circles_go_on_from_slot_to_slot_they_are_forbidden_everywhere():
+    lossy = battery(energy_wh=5000.0, charge_efficiency=0.5, discharge_efficiency=0.5)
+    paid = toy(6, buy=[-1.0, -1.0, -2.0, -1.0, 3.0, 3.0], load=200.0, battery=lossy)
+    at_once, step_by_step = (HouseLp(paid).solve_physical(rounds) for rounds in (1, 9))
+    (flow,) = at_once.flows
+    assert np.minimum(flow.charge_w, flow.discharge_w).max() <= 1e-6
+    assert at_once.objective == pytest.approx(step_by_step.objective)
+
+
 def test_where_selling_pays_more_than_buying_only_the_roof_is_sold():
     assert physical(toy(buy=1.0, sell=3.0, load=1000.0)).objective == pytest.approx(1.0)
     both = toy(buy=1.0, sell=3.0, load=1000.0, pv=2000.0)
