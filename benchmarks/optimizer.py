@@ -35,7 +35,7 @@ from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
 
 Row = dict[str, Any]
 LIMIT_S = 60.0
-CERTIFICATE_S = 4.0
+CERTIFICATE_S = 3.0
 
 
 def _timed(work: Callable[[Callable[[], float]], Any]) -> tuple[Any, float]:

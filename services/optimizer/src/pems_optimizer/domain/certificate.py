@@ -23,10 +23,10 @@ from pems_optimizer.domain.thermal_response import RoomPath
 
 __all__ = ["Bound", "certify"]
 
-_ROUNDS = 14
+_ROUNDS = 16
 _THREADS = 2
-_GRID = (256, 17)
-_FINENESS = (250, 1000)  # finer while there is time
+_GRID_ONE_STATE, _GRID = (512, 1), (256, 17)
+_FINENESS_ONE_STATE, _FINENESS = (250, 1000, 2000), (100, 250)  # finer while there is time
 _ROUNDING = 1e-6  # of the objective: what HiGHS's tolerances may have cost
 
 
@@ -62,21 +62,25 @@ def certify(
         limit_s: Wall seconds for the work; finer grids are left out when it is short.
     """
     path = RoomPath(memory["air_c"], memory["mass_c"])
+    one_state = not np.any(problem.rooms.heat_to_mass)
     search = PlanSearch(
-        problem, lambda: 0.5 * limit_s - elapsed_s(), path=path, warmth_czk_k=memory["warmth_czk_k"], grid=_GRID
+        problem,
+        lambda: 0.5 * limit_s - elapsed_s(),
+        path=path,
+        warmth_czk_k=memory["warmth_czk_k"],
+        grid=_GRID_ONE_STATE if one_state else _GRID,
     )
     search.offer(decision)
     prices = search.recall(memory) or search.first_prices()
-    priced = search.market.trade(prices, _ROUNDS, tolerance=2e-5) or search.market.lp.solve()
+    priced = search.market.trade(prices, _ROUNDS, tolerance=1e-6) or search.market.lp.solve()
     if priced is None:
         return Bound(-np.inf, "estimate")
     best = -np.inf
-    one_state = not np.any(problem.rooms.heat_to_mass)
-    grids = (0,) if search.coupled else _FINENESS if one_state else (100, 250)
+    grids = (0,) if search.coupled else _FINENESS_ONE_STATE if one_state else _FINENESS
     took_s = 0.0
     for fineness in grids:
         began = elapsed_s()
-        if best > -np.inf and began + 4.0 * took_s > limit_s:
+        if best > -np.inf and began + 3.0 * took_s > limit_s:
             break
         best = max(best, _lagrange_czk(search, priced, fineness))
         took_s = elapsed_s() - began

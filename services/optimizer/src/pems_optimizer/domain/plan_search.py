@@ -45,8 +45,8 @@ class Effort:
     rounds: int = 12
     fine_rounds: int = 6
     rough: Grid = (40, 5)
-    fine: Grid = (128, 9)
-    at_once: int = 4
+    fine: Grid = (192, 9)
+    at_once: int = 2
     sweeps: int = 1
     polished: float = 1.0
     warm_rounds: int = 3

@@ -230,7 +230,9 @@ class RelayDp:
         run = table.shape[1] - 1 - (least - held)
         now = table[0, run, int(device.on_now)]
         return float(
-            kernel.interpolate(now, 0.0, 0.0, grid.warmth_from[0], grid.warmth_step[0], grid.fast, _FAST_IN_WARMTH)
+            kernel.interpolate(
+                now, 0.0, 0.0, grid.warmth_from[0], grid.warmth_step[0], grid.fast, _FAST_IN_WARMTH, _money(device)
+            )
         )
 
     def best(

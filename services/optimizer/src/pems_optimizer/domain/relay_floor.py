@@ -21,8 +21,8 @@ from pems_optimizer.domain.relay_dp import RelayDevice
 
 __all__ = ["relay_floor"]
 
-_COARSE = 8  # fine steps in a coarse one
-_CELLS_COARSE = 8  # fine cells of the fast mode in a coarse one
+_COARSE = 16  # fine steps in a coarse one
+_CELLS_COARSE = 16  # fine cells of the fast mode in a coarse one
 _FAR = 1 << 40  # a node that no heat reaches
 _MARGIN_K = 0.4  # the window beyond the band
 _NEAR_SLOTS = 16  # the window holds the bands of so many slots before and after
@@ -72,41 +72,49 @@ def _step(
     steps, cells = ahead.shape[0], len(edges) - 1
     count = end - begin + 1
     cost = np.empty(count)
-    landing = np.empty(count, dtype=np.int64)
     for u in range(2):
         move = shift * u
-        for i in range(count):
-            j = begin + i
-            landing[i] = max(j, min(j + move, cap))
+        # Free to warm up to here, stopped by the cap up to there, beyond it already.
+        free = min(max(cap - move - begin + 1, 0), count) if u else count
+        stopped = min(max(cap - begin + 1, free), count)
         for f in range(cells):
             cold = decay_fast * edges[f] + push_fast * u
             warm = decay_fast * edges[f + 1] + push_fast * u
             k0, k1 = _image(edges, cold, warm)
             top, bottom = free_c + warm, free_c + cold - colder_c
             bonus = top if warmth_czk_k < 0.0 else bottom
+            energy = price_on * u + warmth_czk_k * bonus
+            first, kept = begin + move, begin
             for i in range(count):
-                z = landing[i] * unit_c
-                c = price_on * u + warmth_czk_k * (z + bonus)
-                lack = low_c - z - top
-                if lack > 0.0:
-                    c += money[0] * lack
-                much = z + bottom - high_c
-                if much > 0.0:
-                    c += money[1] * much
-                cost[i] = c
+                node = first + i if i < free else cap if i < stopped else kept + i
+                z = node * unit_c
+                lack, much = low_c - top - z, z + bottom - high_c
+                cost[i] = (
+                    energy
+                    + warmth_czk_k * z
+                    + (money[0] * lack if lack > 0.0 else 0.0)
+                    + (money[1] * much if much > 0.0 else 0.0)
+                )
             for n in range(steps):
                 out = ahead[n, u, f]
-                one = later[n, u, k0]
-                for i in range(count):
-                    out[i] = one[landing[i] - offset]
-                for k in range(k0 + 1, k1 + 1):
-                    other = later[n, u, k]
-                    for i in range(count):
-                        v = other[landing[i] - offset]
-                        if v < out[i]:
-                            out[i] = v
-                for i in range(count):
-                    out[i] += cost[i]
+                for k in range(k0, k1 + 1):
+                    one = later[n, u, k]
+                    at = first - offset
+                    if k == k0:
+                        for i in range(free):
+                            out[i] = one[at + i] + cost[i]
+                        for i in range(free, stopped):
+                            out[i] = one[cap - offset] + cost[i]
+                        for i in range(stopped, count):
+                            out[i] = one[kept - offset + i] + cost[i]
+                    else:
+                        for i in range(free):
+                            v = one[at + i] + cost[i]
+                            out[i] = v if v < out[i] else out[i]
+                        for i in range(free, stopped):
+                            out[i] = min(out[i], one[cap - offset] + cost[i])
+                        for i in range(stopped, count):
+                            out[i] = min(out[i], one[kept - offset + i] + cost[i])
 
 
 @nb.njit(cache=True, nogil=True)

@@ -14,6 +14,20 @@ __all__ = ["account", "interpolate", "roll_out", "values"]
 
 
 @nb.njit(cache=True, nogil=True)
+def _between(left: float, right: float, w: float, colder: float, warmer: float) -> float:
+    """Interpolate between two grid points; beyond the window's ends being colder or warmer never pays.
+
+    Continued in a straight line a slope that says "warmer is cheaper" would hold for ever: rooms were overheated for
+    money that was not there (seen). `colder` and `warmer` are the band's money for one grid step.
+    """
+    if w > 1.0:
+        return right + (w - 1.0) * max(right - left, warmer)
+    if w < 0.0:
+        return left - w * max(left - right, colder)
+    return left + w * (right - left)
+
+
+@nb.njit(cache=True, nogil=True)
 def values(
     free_c: Floats,
     low_c: Floats,
@@ -69,6 +83,7 @@ def values(
     below, above = money[0], money[1]
     for t in range(slots - 1, -1, -1):
         ratio = decay[0] * warmth_step[t] / warmth_step[t + 1]
+        colder, warmer = below * warmth_step[t + 1], above * warmth_step[t + 1]
         for u in range(2):
             for f in range(fasts):
                 z1 = decay[1] * fast[f] + push[1] * u
@@ -100,7 +115,7 @@ def values(
                             landing = kept
                             at = (landing - warmth_from[t + 1]) / warmth_step[t + 1]
                     k = min(max(int(at), 0), points - 2)
-                    w = np.float32(at - k)
+                    w = at - k
                     air = landing + rest
                     cost = energy + warmth_czk_k[t] * air
                     if air < low_c[t]:
@@ -108,8 +123,7 @@ def values(
                     elif air > high_c[t]:
                         cost += above * (air - high_c[t])
                     for n in range(steps):
-                        left = row[n, k]
-                        ahead[n, u, f, s] = np.float32(cost) + left + w * (row[n, k + 1] - left)
+                        ahead[n, u, f, s] = np.float32(cost + _between(row[n, k], row[n, k + 1], w, colder, warmer))
         last = steps - 1
         for n in range(last):
             out[t, n] = ahead[n + 1]
@@ -123,20 +137,28 @@ def values(
 
 @nb.njit(cache=True, nogil=True)
 def interpolate(
-    table: NDArray[np.float32], slow: float, fast_now: float, start: float, step: float, fast: Floats, share: float
+    table: NDArray[np.float32],
+    slow: float,
+    fast_now: float,
+    start: float,
+    step: float,
+    fast: Floats,
+    share: float,
+    money: Floats,
 ) -> float:
-    """Interpolate a value table (F, S) at one state."""
+    """Interpolate a value table (F, S) at one state; `money` per K below and above the band, for one slot."""
     fasts, points = table.shape
     at = (slow + share * fast_now - start) / step
     k = min(max(int(at), 0), points - 2)
     w = at - k
+    colder, warmer = money[0] * step, money[1] * step
     if fasts == 1:
-        return float(table[0, k] * (1.0 - w) + table[0, k + 1] * w)
+        return float(_between(table[0, k], table[0, k + 1], w, colder, warmer))
     across = (fast_now - fast[0]) / (fast[1] - fast[0])
     j = min(max(int(across), 0), fasts - 2)
     v = across - j
-    first = table[j, k] * (1.0 - w) + table[j, k + 1] * w
-    second = table[j + 1, k] * (1.0 - w) + table[j + 1, k + 1] * w
+    first = _between(table[j, k], table[j, k + 1], w, colder, warmer)
+    second = _between(table[j + 1, k], table[j + 1, k + 1], w, colder, warmer)
     return float(first * (1.0 - v) + second * v)
 
 
@@ -201,7 +223,9 @@ def roll_out(
                     worth += price_on[t]
                     if not heat:
                         worth += start_czk
-                worth += interpolate(table[t + 1, run, u], z0, z1, warmth_from[t + 1], warmth_step[t + 1], fast, share)
+                worth += interpolate(
+                    table[t + 1, run, u], z0, z1, warmth_from[t + 1], warmth_step[t + 1], fast, share, money
+                )
                 if worth < best:
                     best, wanted = worth, u
             if wanted != heat:
