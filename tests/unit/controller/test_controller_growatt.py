@@ -145,6 +145,41 @@ async def test_register_budget_then_load_first_and_an_alert():
     assert "register_budget" not in {a.code for a in rig.controller._reporter.alerts}
 
 
+async def test_near_its_lower_limit_a_charge_without_budget_becomes_a_hold():
+    rig = await started(Rig())
+    day = START.astimezone(rig.home.site.zone).date()
+    for _ in range(60):
+        rig.store.count_register(day)
+    rows = battery_plan("charge_from_grid", soc_pct=22.0)
+    await rig.give(make_plan(rig.home, rig.clock.now(), battery=rows))
+    await rig.tick(SOC=25)
+    assert rig.inverter.mode == "load_first"  # far enough above
+    await rig.tick(SOC=24)
+    assert rig.inverter.mode == "batteryfirst"
+    assert rig.inverter.registers["batteryfirst/stopsoc"] == 24
+    assert not rig.inverter.registers.get("batteryfirst/acchargeenabled", 0)
+    assert "register_budget" in {a.code for a in rig.controller._reporter.alerts}
+    written = len(rig.inverter.written)
+    for _ in range(10):
+        await rig.tick(SOC=24)
+    assert len(rig.inverter.written) == written
+
+
+async def test_near_its_lower_limit_a_refused_charge_becomes_a_hold():
+    rig = await started(Rig())
+    rows = battery_plan("charge_from_grid", soc_pct=22.0)
+    await rig.give(make_plan(rig.home, rig.clock.now(), battery=rows))
+
+    def refuse_charging(name, params, count):
+        return {"success": not name.endswith("acchargeenabled"), "message": "out of range"}
+
+    rig.inverter.script = refuse_charging
+    await rig.tick(SOC=23)
+    await rig.tick(SOC=23)
+    assert rig.inverter.mode == "batteryfirst"
+    assert rig.inverter.registers["batteryfirst/stopsoc"] == 23
+
+
 async def test_safety_and_the_lower_limit_are_exempt_from_the_budget():
     rig = await planned("charge_from_grid")
     await rig.tick()

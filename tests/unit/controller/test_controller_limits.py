@@ -178,6 +178,22 @@ def test_the_sun_ends_the_hold_but_not_within_half_an_hour():
     assert apply_limits(HOME, risen, wish, floor_held_s=60.0)["battery"].wish.intent == "self_consume"
 
 
+def test_the_sun_does_not_excuse_a_discharge_to_the_grid():
+    sunny = house(battery=BatteryState(True, 21.5, 3_000.0, -5_000.0, 4_000.0, 1_000.0))
+    limited = apply_limits(HOME, sunny, {"battery": BatteryWish("discharge_to_grid", 3_000)})
+    assert limited["battery"].wish.intent == "hold"
+    assert limits_of(limited, "battery") == ["soc_min_pct"]
+
+
+def test_a_thin_sun_does_not_end_the_hold_at_the_very_limit():
+    wish = {"battery": BatteryWish("self_consume")}
+    thin = house(battery=BatteryState(True, 20.0, 0.0, -500.0, 1_500.0, 1_000.0))
+    assert apply_limits(HOME, thin, wish, floor_held_s=9_000.0)["battery"].wish.intent == "hold"
+    assert apply_limits(HOME, thin, wish)["battery"].wish.intent == "hold"
+    higher = replace(thin, battery=replace(thin.battery, soc_pct=21.0))
+    assert apply_limits(HOME, higher, wish, floor_held_s=9_000.0)["battery"].wish.intent == "self_consume"
+
+
 def test_the_car_is_never_charged_from_the_house_battery():
     wishes = {"ev": EvWish(7_000), "battery": BatteryWish("self_consume")}
     limited = apply_limits(HOME, house(), wishes)

@@ -29,7 +29,7 @@ _SHOWN = 5
 _log = get_logger("dispatch")
 _EXEMPT_LIMIT = "soc_min_pct"
 _TROUBLES = {
-    "register_budget": "the inverter's register writes of today are used up: the battery stays in load_first",
+    "register_budget": "the inverter's register writes of today are used up: load_first, near the lower limit a hold",
     "inverter_nak": "the inverter refused a command: the battery stays in load_first for a while",
     "inverter_silent": "the inverter does not answer commands: it falls back to load_first by its own clock",
     "inverter_clock": "the inverter's clock cannot be checked: without it no timeslot is safe, so load_first",

@@ -201,15 +201,31 @@ class GrowattInverter:
         """Return the writes for a wish; load_first instead (with the reason) when they may not be made."""
         target = self._target(wish)
         commands = self._needed(target)
-        now_s = self._clock.house_monotonic()
-        if any(now_s < self._naked.get(command.name, -inf) for command in commands):
-            return self._needed(InverterTarget()), "inverter_nak"
+        if self._refused(commands):
+            return self._instead(), "inverter_nak"
         used = self._store.registers_written(self._clock.now().astimezone(self._zone).date())
         special = target.kind is not None or not target.inverter_on or not target.export
         exempt = exempt or self._guards_floor(wish)
         if not exempt and special and used + len(commands) > self._battery.registers_per_day_max and commands:
-            return self._needed(InverterTarget()), "register_budget"
+            return self._instead(), "register_budget"
         return commands, ""
+
+    def _refused(self, commands: list[oig.Command]) -> bool:
+        """Whether the inverter has just said no to one of them."""
+        now_s = self._clock.house_monotonic()
+        return any(now_s < self._naked.get(command.name, -inf) for command in commands)
+
+    def _instead(self) -> list[oig.Command]:
+        """What is written where a wish may not be: load_first, but near the lower limit a hold.
+
+        load_first would empty the battery below the limit, whatever the wish was (a charge, say).
+        """
+        hold = BatteryWish("hold")
+        if self._guards_floor(hold):
+            commands = self._needed(self._target(hold))
+            if not self._refused(commands):
+                return commands
+        return self._needed(InverterTarget())
 
     def _guards_floor(self, wish: Wish) -> bool:
         """Whether a hold keeps the battery from its lower limit, whoever asked for it: load_first would not."""

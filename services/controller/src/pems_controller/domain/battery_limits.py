@@ -15,6 +15,8 @@ FLOOR_DWELL_S = 1_800.0
 _FLOOR_ENTER_PCT = 2.0  # a hold pinned there does not charge; 60 s of full discharge take 0.8 %
 FLOOR_LEAVE_PCT = 4.0
 _SURPLUS_W = 300.0
+_LOWEST_PCT = 1.0  # so near the limit one minute of a heater switched on beside a thin sun would break it
+_SURPLUS_LOWEST_W = 1_500.0
 _DISCHARGING = frozenset({"self_consume", "discharge_to_grid"})
 
 
@@ -27,7 +29,7 @@ def at_floor(battery: Battery, state: BatteryState, floor_held_s: float | None) 
     if not state.fresh or state.soc_pct is None:
         return False
     above = state.soc_pct - battery.soc_min_pct
-    sunny = state.pv_w - state.load_w >= _SURPLUS_W
+    sunny = state.pv_w - state.load_w >= (_SURPLUS_W if above >= _LOWEST_PCT else _SURPLUS_LOWEST_W)
     if floor_held_s is None:
         return above <= _FLOOR_ENTER_PCT and not sunny
     return above <= FLOOR_LEAVE_PCT and not (sunny and floor_held_s >= FLOOR_DWELL_S)
@@ -38,7 +40,9 @@ def limit_battery(
 ) -> Limited:
     """Bring a battery wish inside its limits."""
     clamps: list[Clamp] = []
-    if wish.intent in _DISCHARGING and at_floor(battery, state, floor_held_s):
+    # Only self-consumption charges from the sun; told to discharge, the battery does so in the sun as well.
+    seen = state if wish.intent == "self_consume" else replace(state, pv_w=0.0)
+    if wish.intent in _DISCHARGING and at_floor(battery, seen, floor_held_s):
         clamps.append(Clamp(limit="soc_min_pct", asked=wish.intent, sent="hold"))
         wish = replace(wish, intent="hold", power_w=0.0, stop_soc_pct=None)
     if wish.intent not in {"charge_from_grid", "discharge_to_grid"}:
