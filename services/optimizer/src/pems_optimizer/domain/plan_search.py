@@ -49,7 +49,7 @@ class Effort:
     at_once: int = 2
     sweeps: int = 1
     polished: float = 1.0
-    warm_rounds: int = 3
+    warm_rounds: int = 2
     iterates: int = 3
     course_rounds: int = 2
     course_sweeps: int = 0

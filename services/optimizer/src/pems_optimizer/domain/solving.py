@@ -128,7 +128,9 @@ def solve(
     prices = None if warm is None else search.recall(warm)
     if prices is not None:
         polished = 0.5 if len(search.market.bidders) > _FEW else 1.0
-        effort = replace(effort, rounds=0, fine_rounds=effort.warm_rounds, polished=polished)
+        effort = replace(
+            effort, rounds=0, fine_rounds=effort.warm_rounds, at_once=2 * effort.at_once, polished=polished
+        )
     priced = search.find_prices(effort, prices) or search.market.lp.solve()
     if len(courses) > 1 and priced is not None:
         # Schedules are found on the expected course; all courses together then say which to take, with few new ones.
