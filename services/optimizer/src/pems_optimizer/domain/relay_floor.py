@@ -21,8 +21,8 @@ from pems_optimizer.domain.relay_dp import RelayDevice
 
 __all__ = ["relay_floor"]
 
-_COARSE = 16  # fine steps in a coarse one
-_CELLS_COARSE = 16  # fine cells of the fast mode in a coarse one
+_COARSE = 8  # fine steps in a coarse one
+_CELLS_COARSE = 8  # fine cells of the fast mode in a coarse one
 _FAR = 1 << 40  # a node that no heat reaches
 _MARGIN_K = 0.4  # the window beyond the band
 _NEAR_SLOTS = 16  # the window holds the bands of so many slots before and after
