@@ -84,6 +84,8 @@ def values(
     for t in range(slots - 1, -1, -1):
         ratio = decay[0] * warmth_step[t] / warmth_step[t + 1]
         colder, warmer = below * warmth_step[t + 1], above * warmth_step[t + 1]
+        if t == slots - 1:  # the end's value is a straight line, also outside the window
+            colder, warmer = -np.inf, -np.inf
         for u in range(2):
             for f in range(fasts):
                 z1 = decay[1] * fast[f] + push[1] * u
@@ -202,6 +204,7 @@ def roll_out(
     """
     slots, steps = len(free_c), table.shape[1]
     on = np.empty(slots, dtype=np.bool_)
+    straight = np.full(2, -np.inf)  # the value at the end has no bend
     slow = fast_now = 0.0
     heat = 1 if on_now else 0
     held = min(max(slots_in_state, 1), min_on if heat else min_off)
@@ -224,8 +227,9 @@ def roll_out(
                     if not heat:
                         worth += start_czk
                 worth += interpolate(
-                    table[t + 1, run, u], z0, z1, warmth_from[t + 1], warmth_step[t + 1], fast, share, money
-                )
+                    table[t + 1, run, u], z0, z1, warmth_from[t + 1], warmth_step[t + 1], fast, share,
+                    money if t < slots - 1 else straight,
+                )  # fmt: skip
                 if worth < best:
                     best, wanted = worth, u
             if wanted != heat:
