@@ -12,7 +12,7 @@ from pems_common.bus.memory import MemoryBus
 from pems_common.clock import FakeClock
 from pems_common.errors import PermanentError, UnavailableError
 from pems_common.messages import Alert, Certificate, EvReading, Override, Plan, Prices, Series, wrap
-from pems_optimizer.adapters.planner_memory import FileMemory, NoMemory
+from pems_optimizer.adapters.planner_memory import FileMemory, Memory, NoMemory
 from pems_optimizer.adapters.queues import InlineQueue
 from pems_optimizer.adapters.request_marks import InMemoryMarks
 from pems_optimizer.handlers import PlannerHandlers
@@ -326,14 +326,71 @@ async def test_a_late_older_plan_is_ignored():
 
 async def test_numbers_grow_over_a_restart_even_when_the_clock_is_behind(tmp_path):
     memory = FileMemory(tmp_path / "optimizer" / "planner.json")
-    memory.save(9_000_000_000_000)
+    memory.save(Memory(9_000_000_000_000))
     house = await House(memory=memory).begin()
     assert house.planner.plan.plan_no == 9_000_000_000_001
     await house.planner.stop()
-    assert FileMemory(tmp_path / "optimizer" / "planner.json").load() == 9_000_000_000_001
-    (tmp_path / "optimizer" / "planner.json").write_text("{")
-    assert memory.load() == 0
-    assert NoMemory().load() == 0
+    assert FileMemory(tmp_path / "optimizer" / "planner.json").load().plan_no == 9_000_000_000_001
+    assert NoMemory().load() == Memory()
+
+
+@pytest.mark.parametrize(
+    ("written", "plan_no"),
+    [("{", 0), ("[]", 0), ('{"plan_no": "x"}', 0), ('{"plan_no": 7}', 7), ('{"plan_no": 7, "remembered": {}}', 7)],
+)
+def test_of_a_damaged_file_what_can_be_read_is_used(tmp_path, written, plan_no):
+    (tmp_path / "planner.json").write_text(written)
+    assert FileMemory(tmp_path / "planner.json").load() == Memory(plan_no)
+
+
+async def draw(house, import_w: float, minutes: int) -> None:
+    """The house draws a constant power, told once a minute."""
+    reading = house.known.telemetry.model_copy(update={"grid_power_w": import_w})
+    for _ in range(minutes):
+        await house.publish(reading)
+        await house.planner.tick()
+        house.clock.advance(timedelta(minutes=1))
+
+
+async def test_the_months_peak_outlives_a_restart_and_goes_with_each_request(tmp_path, monkeypatch):
+    memory = FileMemory(tmp_path / "planner.json")
+    house = await House(memory=memory).begin()
+    assert house.queue.requests[-1].remembered.peak_so_far_w(HOME, house.clock.now()) == 0
+    await draw(house, 6200.0, 31)
+    # No stop(): the process dies.
+    queue = SilentQueue(house.clock, house.bus)
+    planner = PlannerHandlers(HOME, house.clock, house.bus, queue, memory=memory)
+    await planner.start()
+    await planner.tick()
+    request = PlanRequest.from_json(queue.requests[0].to_json())
+    assert request.remembered.month_peak.peak_w == pytest.approx(6200.0)
+    problems = []
+
+    def make(home, known, inputs, ask, **rest):
+        problems.append(quick_plan(home, known, inputs, ask, **rest))
+        return problems[-1]
+
+    monkeypatch.setattr("pems_optimizer.plan_work.plan_with_making", make)
+    await solve_request(HOME, house.clock, house.bus, request, source="worker")
+    assert problems[0].problem.grid.peak_so_far_w == pytest.approx(6200.0)
+
+
+async def test_the_rules_that_stand_in_know_the_months_peak_too():
+    house = await House(SilentQueue).begin()
+    await draw(house, 50_000.0, 70)
+    newest, first = house.planner.plans[0], house.planner.plans[-1]
+    assert newest.fallback_mode
+    assert first.cost.peak > 0
+    assert newest.cost.peak == 0, "nothing that this house can draw is more than the month's peak"
+
+
+async def test_a_reading_that_cannot_be_read_is_no_reason_to_stop():
+    house = await House().begin()
+    broken = wrap(house.known.telemetry, site=SITE, clock=house.clock, source="test")
+    await house.bus.publish(broken.model_copy(update={"body": {"grid_power_w": "much"}}))
+    house.clock.advance(timedelta(minutes=16))
+    await house.planner.tick()
+    assert house.planner.plan is not None
 
 
 async def test_a_person_may_ask_and_joins_what_is_under_way():

@@ -18,7 +18,7 @@ from pems_common.ids import new_id
 from pems_common.logs import get_logger
 from pems_common.messages import Certificate, Envelope, Plan
 from pems_common.timegrid import SLOT, next_slot_start
-from pems_optimizer.adapters.planner_memory import NoMemory, PlannerMemory
+from pems_optimizer.adapters.planner_memory import Memory, NoMemory, PlannerMemory
 from pems_optimizer.adapters.request_marks import InMemoryMarks, RequestMarks
 from pems_optimizer.plan_history import PlanHistory
 from pems_optimizer.plan_triggers import PlanTriggers
@@ -27,6 +27,7 @@ from pems_optimizer.request_fates import Failure, fate_at_deadline, known_fate
 from pems_optimizer.request_ledger import FAILURES_TO_RULES, RequestLedger, RequestView
 from pems_optimizer.requests import PlanRequest, SolvePort
 from pems_optimizer.stand_in import RuleStandIn
+from pems_optimizer.telemetry_memory import TelemetryMemory
 
 __all__ = ["PlannerHandlers", "RequestView"]
 
@@ -57,7 +58,7 @@ class PlannerHandlers:
             clock: House and wall time.
             bus: Where state is read and plans appear.
             solver: Where requests go.
-            memory: Keeps the last plan number.
+            memory: Keeps the last plan number and what was seen of telemetry.
             marks: Where workers say how far they are with a request.
             source: Name of this process in messages.
             inline: Whether `solver` answers before `submit` returns, so plans can start at once.
@@ -70,6 +71,7 @@ class PlannerHandlers:
         self._plan_no = 0
         self._marks: RequestMarks = marks or InMemoryMarks()
         self._history = PlanHistory(self._site, bus)
+        self._past = TelemetryMemory(home, bus)
         self._triggers = PlanTriggers(self._site, clock, bus)
         self._ledger = RequestLedger(clock, inline=inline)
         self._alerts = PlannerAlerts(self._site, clock, bus, source)
@@ -95,8 +97,10 @@ class PlannerHandlers:
         return ("forecast", "prices", "override", "plan", "certificate")
 
     async def start(self) -> None:
-        """Load the last plan number and ask for a plan as soon as there is a forecast."""
-        self._plan_no = max(self._plan_no, self._memory.load())
+        """Load what was kept and ask for a plan as soon as there is a forecast."""
+        kept = self._memory.load()
+        self._plan_no = max(self._plan_no, kept.plan_no)
+        self._past.remembered = kept.remembered
         self._started_at = self._clock.now()
         await self._see_plan()
         await self._history.look_at_certificate()
@@ -114,6 +118,8 @@ class PlannerHandlers:
     async def tick(self) -> None:
         """Do what is due."""
         now = self._clock.now()
+        if await self._past.look():
+            self._save()
         await self._see_plan()
         if (failure := await self._lost()) is not None:
             await self._failed(failure)
@@ -125,8 +131,8 @@ class PlannerHandlers:
                     await self._ask()
 
     async def stop(self) -> None:
-        """Keep the last plan number."""
-        self._memory.save(self._plan_no)
+        """Keep what the next start needs."""
+        self._save()
 
     # --- for the API --------------------------------------------------------------------------
 
@@ -185,7 +191,7 @@ class PlannerHandlers:
             return
         if plan.plan_no > self._plan_no:
             self._plan_no = plan.plan_no
-            self._memory.save(self._plan_no)
+            self._save()
         if plan.solver.name != "rules" or self._ledger.is_for(plan):
             await self._came(plan)
 
@@ -203,8 +209,11 @@ class PlannerHandlers:
 
     def _new_number(self, now: datetime) -> int:
         self._plan_no = max(self._plan_no + 1, int(now.timestamp() * 1000))
-        self._memory.save(self._plan_no)
+        self._save()
         return self._plan_no
+
+    def _save(self) -> None:
+        self._memory.save(Memory(self._plan_no, self._past.remembered))
 
     async def _ask(self) -> RequestView | None:
         """Hand over a request; None when there is nothing to plan with yet."""
@@ -233,6 +242,7 @@ class PlannerHandlers:
             decide_from=next_slot_start(now + min(expected, 2 * SLOT)),
             expires_at=self._clock.wall_now() + timedelta(seconds=self._ledger.deadline_s(limit_s)),
             limit_s=limit_s,
+            remembered=self._past.remembered,
         )
         view = self._ledger.opened(request)
         _log.info(
@@ -263,5 +273,5 @@ class PlannerHandlers:
         if self._ledger.failures < FAILURES_TO_RULES:
             return
         await self._alerts.failing(failure)
-        if await self._stand_in.step_in(failure.why):
+        if await self._stand_in.step_in(failure.why, self._past.remembered):
             await self._see_plan()

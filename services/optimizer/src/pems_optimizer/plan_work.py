@@ -33,6 +33,7 @@ from pems_optimizer.domain.assemble import InputProblem, Known
 from pems_optimizer.domain.plan_record import PlanRecord
 from pems_optimizer.domain.planning import Ask, MadePlan, make_rule_plan, plan_with_making
 from pems_optimizer.domain.problem_store import StoreError
+from pems_optimizer.domain.remembered import Remembered
 from pems_optimizer.domain.risk import plan_risk
 from pems_optimizer.requests import PlanRequest
 
@@ -179,7 +180,7 @@ async def _make(
         limit_s=min(request.limit_s, max(0.5, left_s - 0.5)),
     )
     known, inputs = await read_known(bus, request.site)
-    known = replace(known, last=await _last(plans, request.site))
+    known = replace(known, remembered=request.remembered, last=await _last(plans, request.site))
     try:
         made = make(home, known, inputs, ask, elapsed_s=lambda: clock.monotonic() - began)
     except InputProblem:
@@ -223,14 +224,16 @@ async def _kept(plans: PlanMemory, record: PlanRecord) -> bool:
     return True
 
 
-async def rule_plan_now(home: Home, clock: Clock, bus: Bus, ask: Ask, *, source: str, why: str) -> Plan:
+async def rule_plan_now(
+    home: Home, clock: Clock, bus: Bus, ask: Ask, *, remembered: Remembered, source: str, why: str
+) -> Plan:
     """Publish the rule plan.
 
     Raises:
         PemsError: There is no usable forecast, or the bus did not take it.
     """
     known, inputs = await read_known(bus, home.site.id)
-    plan = make_rule_plan(home, known, inputs, ask, why)
+    plan = make_rule_plan(home, replace(known, remembered=remembered), inputs, ask, why)
     await bus.publish(wrap(plan, site=home.site.id, clock=clock, source=source))
     return plan
 

@@ -1,11 +1,12 @@
 """A plan request as it travels from the planner to a worker, and the port it is handed over by."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, Self
 
 from pems_common.errors import PermanentError
 from pems_common.timegrid import parse_instant
+from pems_optimizer.domain.remembered import Remembered
 
 __all__ = ["PlanRequest", "SolvePort"]
 
@@ -24,6 +25,7 @@ class PlanRequest:
         decide_from: First slot boundary that the plan can still decide.
         expires_at: Wall time after which nobody waits for it.
         limit_s: Wall seconds for the work.
+        remembered: What the planner has seen of telemetry.
     """
 
     request_id: str
@@ -36,10 +38,12 @@ class PlanRequest:
     decide_from: datetime
     expires_at: datetime
     limit_s: float
+    remembered: Remembered = field(default_factory=Remembered)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
-        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
+        plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
+        return plain | {"remembered": self.remembered.to_json()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -60,6 +64,7 @@ class PlanRequest:
                 decide_from=parse_instant(data["decide_from"]),
                 expires_at=parse_instant(data["expires_at"]),
                 limit_s=float(data["limit_s"]),
+                remembered=Remembered.from_json(data["remembered"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise PermanentError(f"malformed plan request: {error}") from error

@@ -11,6 +11,7 @@ from pems_common.ids import new_id
 from pems_common.logs import get_logger
 from pems_common.timegrid import next_slot_start
 from pems_optimizer.domain.planning import Ask
+from pems_optimizer.domain.remembered import Remembered
 from pems_optimizer.plan_work import rule_plan_now
 
 __all__ = ["RULE_PLAN_EVERY", "RuleStandIn"]
@@ -40,7 +41,7 @@ class RuleStandIn:
         """A plan has come: the next rule plan, if any, is due at once."""
         self._last = None
 
-    async def step_in(self, why: str) -> bool:
+    async def step_in(self, why: str, remembered: Remembered) -> bool:
         """Publish a rule plan where the last one is old; True where one was published."""
         now = self._clock.now()
         if self._last is not None and now - self._last < RULE_PLAN_EVERY:
@@ -53,7 +54,9 @@ class RuleStandIn:
             limit_s=self._home.optimization.time_limit_s,
         )
         try:
-            plan = await rule_plan_now(self._home, self._clock, self._bus, ask, source=self._source, why=why)
+            plan = await rule_plan_now(
+                self._home, self._clock, self._bus, ask, remembered=remembered, source=self._source, why=why
+            )
         except PemsError as error:
             _log.warning("no rule plan either", why=str(error))
             return False
