@@ -7,6 +7,7 @@ from tests.unit.optimizer.test_optimizer_battery import assert_physical
 
 from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.house_lp import HouseLp
+from pems_optimizer.domain.reference_model import solve_reference
 from pems_optimizer.domain.setpoints import setpoint_flow
 
 NO_CAR = np.zeros(4)
@@ -68,6 +69,32 @@ def test_what_cannot_be_wished_lets_the_battery_rest():
     assert not flow.battery_w.any()
     assert flow.soc_wh.tolist() == [0.0] * 4
     assert flow.money.total == pytest.approx(15.0)
+
+
+DEAR_THEN_CHEAP = [9.0, 8.0, 0.5, 9.0, 9.0, 0.5, 9.0, 9.0]
+
+
+@pytest.mark.parametrize("energy_wh", [0.0, 400.0, 1900.0])
+@pytest.mark.parametrize("sun_w", [0.0, 3000.0])
+def test_from_below_its_limit_it_gives_nothing_until_it_is_above(energy_wh, sun_w):
+    spec = battery(energy_wh=energy_wh, min_wh=2000.0, charge_efficiency=0.95, discharge_efficiency=0.95)
+    problem = toy(8, buy=DEAR_THEN_CHEAP, sell=[0.4] * 7 + [7.0], load=1000.0, pv=[sun_w, *[0.0] * 7], battery=spec)
+    flow = setpoint_flow(problem, problem.load_w, np.zeros(8))
+    assert_physical(problem, flow, problem.load_w)
+    assert flow.money.total == pytest.approx(solve_reference(problem).objective, abs=1e-4)
+    assert flow.battery_w.max() > 0, "worth coming back for: else this shows nothing"
+
+
+@pytest.mark.parametrize("taper", [{}, {"taper_from_wh": 7000.0, "taper_full_w": 0.0}])
+@pytest.mark.parametrize("energy_wh", [8100.0, 9900.0])
+def test_from_above_its_limit_it_takes_nothing_until_it_is_below(energy_wh, taper):
+    spec = battery(energy_wh=energy_wh, max_wh=8000.0, charge_efficiency=0.95, discharge_efficiency=0.95, **taper)
+    paid_to_take = [-2.0, 6.0, -2.0, 6.0, 1.0, -2.0, 9.0, 9.0]
+    problem = toy(8, buy=paid_to_take, sell=-3.0, load=1000.0, battery=spec)
+    flow = setpoint_flow(problem, problem.load_w, np.zeros(8))
+    assert_physical(problem, flow, problem.load_w)
+    assert flow.money.total == pytest.approx(solve_reference(problem).objective, abs=1e-4)
+    assert flow.battery_w.min() < 0, "worth coming back for: else this shows nothing"
 
 
 def test_without_a_battery_roof_and_grid_settle_among_themselves():

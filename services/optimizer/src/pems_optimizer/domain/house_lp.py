@@ -14,6 +14,7 @@ import highspy
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pems_optimizer.domain.battery_lp import battery_columns, battery_rows, keep_inside, leaves_limits
 from pems_optimizer.domain.lp_arrays import Indices, LpArrays
 from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
 
@@ -179,16 +180,7 @@ class HouseLp:
         }
         held_back = course.pv_w if grid.pv_curtailable else np.maximum(course.pv_w - grid.inverter_max_w, 0.0)
         flow["curtail"] = add(n, w.export_czk_kwh * dt, upper=_KW * held_back)
-        if battery is None:
-            for name in ("charge", "discharge", "energy"):
-                flow[name] = add(n, upper=0.0)
-        else:
-            flow["charge"] = add(n, upper=_KW * battery.charge_limit_w(n))
-            flow["discharge"] = add(n, battery.wear_czk_kwh * dt, upper=_KW * battery.discharge_limit_w(n))
-            value = np.zeros(n)
-            value[-1] = -battery.end_value_czk_wh / _KW
-            low, high = min(battery.min_wh, battery.energy_wh), max(battery.max_wh, battery.energy_wh)
-            flow["energy"] = add(n, value, lower=_KW * low, upper=_KW * high)
+        flow |= battery_columns(p, add)
         peak = add(1, w.peak_czk_kw)
         signs = (("import", 1.0), ("over", 1.0), ("export", -1.0), ("curtail", -1.0), ("charge", -1.0))
         terms = [(flow[name], sign) for name, sign in signs] + [(flow["discharge"], 1.0)]
@@ -202,7 +194,7 @@ class HouseLp:
             lower=-_KW * grid.peak_so_far_w,
         )
         if battery is not None:
-            self._add_battery(lp, course, flow, add)
+            battery_rows(lp, p, course.pv_w, flow, add)
         car = np.empty(0, dtype=np.int64)
         if len(self._ev):
             drawn = [(flow["import"], 1.0), (flow["over"], 1.0), (flow["curtail"], -1.0), (self._ev, -1.0)]
@@ -216,40 +208,6 @@ class HouseLp:
             lp.add_rows(n, given, lower=-_KW * course.pv_w)
         columns = np.arange(first, lp.columns)
         return _Course(flow, int(peak[0]), balance, car, columns, np.concatenate(costs))
-
-    def _add_battery(
-        self, lp: LpArrays, course: Scenario, flow: dict[str, Indices], add: Callable[..., Indices]
-    ) -> None:
-        p, n, battery = self.problem, self.problem.slots, self.problem.battery
-        assert battery is not None  # noqa: S101  (told apart by the caller)
-        start = np.zeros(n)
-        start[0] = _KW * battery.energy_wh
-        lp.add_rows(
-            n,
-            [
-                (flow["energy"], 1.0),
-                (flow["energy"][:-1], -1.0),
-                (flow["charge"], -battery.charge_efficiency * p.dt_h),
-                (flow["discharge"], p.dt_h / battery.discharge_efficiency),
-            ],
-            lower=start,
-            upper=start,
-        )
-        if course.pv_w.max(initial=0.0) + battery.discharge_max_w > p.grid.inverter_max_w:
-            room = np.maximum(p.grid.inverter_max_w - course.pv_w, 0.0)
-            lp.add_rows(n, [(flow["discharge"], 1.0), (flow["curtail"], -1.0)], upper=_KW * room)
-        if battery.tapers:
-            fall = (battery.charge_max_w - battery.taper_full_w) / (battery.max_wh - battery.taper_from_wh)
-            if battery.energy_wh > battery.max_wh:
-                # Nothing goes in above full, which no line says: the lowest one that asks for no less than nothing.
-                fall = min(fall, battery.charge_max_w / (battery.energy_wh - battery.taper_from_wh))
-            top = np.full(n, battery.charge_max_w + fall * battery.taper_from_wh)
-            top[0] -= fall * battery.energy_wh
-            top[0] = max(top[0], 0.0)
-            lp.add_rows(n, [(flow["charge"], 1.0), (flow["energy"][:-1], fall)], upper=_KW * top)
-        if battery.reserve_czk_kwh_h > 0.0:
-            lacking = add(n, battery.reserve_czk_kwh_h * p.dt_h)
-            lp.add_rows(n, [(flow["energy"], 1.0), (lacking, 1.0)], lower=_KW * battery.reserve_wh)
 
     def _add_shared(self, lp: LpArrays) -> None:
         """In the first slots battery and PV do the same in all courses."""
@@ -354,24 +312,31 @@ class HouseLp:
         return Dispatch(objective, prices, tuple(map(self._flow(x), self._courses)), ev_w, x[self._first_column :])
 
     def solve_physical(self, rounds: int = 4) -> Dispatch | None:
-        """Solve so that nothing is charged and discharged, or imported and exported, at once.
+        """Solve so that nothing is charged and discharged, or imported and exported, at once (rules B4, G4).
 
         The program does so by itself but where prices are negative or selling pays more than buying costs; only in
-        those slots binaries are added (rules B4, G4). Columns stay continuous: fix them first.
+        those slots binaries are added. A battery outside its limits does not go further out (B3): where that would
+        pay, binaries say so. Columns stay continuous: fix them first.
         """
-        done = self.solve()
+        done, kept_inside = self.solve(), False
         for number in range(rounds):
             if done is None:
                 return None
-            pairs = self._at_once(done)
-            if not pairs:
+            pairs, leaves = self._at_once(done), self._leaves_limits(done)
+            if not pairs and not leaves:
                 return done
+            if leaves and not kept_inside:
+                for course in self._courses:
+                    keep_inside(self._highs, self.problem, course.flow)
+                kept_inside = True
             if number == rounds - 1:
                 pairs = self._at_once(done, above_w=-1.0)  # it goes from slot to slot: everywhere
             for first, second, top in pairs:
                 self._exclude(first, second, top)
             done = self._solve_mip()
-        if done is None or any(np.minimum(flow.charge_w, flow.discharge_w).max() > 1.0 for flow in done.flows):
+        if done is None or self._leaves_limits(done):
+            return None
+        if any(np.minimum(flow.charge_w, flow.discharge_w).max() > 1.0 for flow in done.flows):
             return None
         return done  # importing and exporting at once comes out as the difference
 
@@ -418,6 +383,12 @@ class HouseLp:
             )
 
         return read
+
+    def _leaves_limits(self, done: Dispatch) -> bool:
+        battery = self.problem.battery
+        return battery is not None and any(
+            leaves_limits(battery, flow.charge_w, flow.discharge_w, flow.energy_wh) for flow in done.flows
+        )
 
     def _at_once(self, done: Dispatch, *, above_w: float = 1.0) -> list[tuple[int, int, float]]:
         """Pairs of columns that are both in use, with a bound on either."""
