@@ -30,7 +30,7 @@ def coupled_problem():
 
 def chosen(search, effort=None):
     effort = effort or Effort(rounds=4, fine_rounds=2)
-    done = search.choose(search.find_prices(effort), effort)
+    done = search.polish(search.market.dive(search.find_prices(effort), at_once=effort.at_once), effort)
     assert done is not None
     return done
 

@@ -110,6 +110,14 @@ def test_a_sweep_never_makes_the_masters_worth_worse():
     assert after <= before + 1e-6 * abs(before)
 
 
+@pytest.mark.parametrize("seed", [4, 5])
+def test_sweeps_never_make_it_worse(seed):
+    problem = small_problem(small_home("pokoj_1", "pokoj_2", "loznice", "hosti"), seed=seed)
+    first = solved(problem, sweeps=0).best.cost.total
+    second = solved(problem, sweeps=2).best.cost.total
+    assert second <= first + 1.0
+
+
 def test_out_of_time_leaves_the_rules():
     outcome = solve(small_problem(), SolverOptions(limit_s=1.0), lambda: 2.0)
     assert isinstance(outcome, NoPlan)

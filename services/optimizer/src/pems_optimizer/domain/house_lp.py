@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from pems_optimizer.domain.battery_lp import battery_columns, battery_rows, keep_inside, leaves_limits
 from pems_optimizer.domain.lp_arrays import Indices, LpArrays
-from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
+from pems_optimizer.domain.problem import EvSpec, Floats, PlanningProblem, Scenario
 
 __all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of", "expected_course"]
 
@@ -67,6 +67,13 @@ class Dispatch:
     flows: tuple[Flow, ...]
     ev_w: Floats
     weights: Floats
+
+
+def _car_bounds_w(ev: EvSpec, slots: int) -> tuple[Floats, Floats]:
+    """Return the least and the most power of the car per slot [W]."""
+    lower, upper = np.zeros(slots), np.where(np.arange(slots) < ev.deadline, ev.power_max_w, 0.0)
+    lower[: len(ev.forced_w)] = upper[: len(ev.forced_w)] = ev.forced_w[:slots]
+    return lower, upper
 
 
 def courses_of(problem: PlanningProblem) -> tuple[Scenario, ...]:
@@ -130,10 +137,7 @@ class HouseLp:
         # The car is the same in all courses: it is decided before they part.
         self._ev = self._short = np.empty(0, dtype=np.int64)
         if ev is not None:
-            upper = np.where(np.arange(n) < ev.deadline, ev.power_max_w, 0.0)
-            upper[: len(ev.forced_w)] = ev.forced_w[:n]
-            lower = np.zeros(n)
-            lower[: len(ev.forced_w)] = ev.forced_w[:n]
+            lower, upper = _car_bounds_w(ev, n)
             self._ev = lp.add_columns(n, lower=_KW * lower, upper=_KW * upper)
             self._short = lp.add_columns(1, cost=ev.short_czk_kwh)
             lp.add_sum(
@@ -267,6 +271,11 @@ class HouseLp:
         """Narrow the car's power per slot (T,) [W]."""
         if len(self._ev):
             self._highs.changeColsBounds(len(self._ev), self._ev.astype(np.int32), _KW * lower_w, _KW * upper_w)
+
+    def free_ev(self) -> None:
+        """Let the car have any power again that the problem allows."""
+        if self.problem.ev is not None:
+            self.limit_ev(*_car_bounds_w(self.problem.ev, self.problem.slots))
 
     def limit_battery(self, slot: int, intent: str) -> None:
         """Let the battery charge or discharge with at least half its power in a slot, or rest in it."""

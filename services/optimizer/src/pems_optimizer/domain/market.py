@@ -3,7 +3,7 @@
 Prices are smoothed, or bids would swing between extremes (Wentges 1997, doi:10.1016/S0969-6016(97)00001-4).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -126,6 +126,11 @@ class Market:
         self.lp.limit_columns(mine, np.where(mine == number, np.inf, 0.0))
         self.fixed[device] = number
 
+    def fix_all(self, choices: Mapping[int, int]) -> None:
+        """Let every device do one of its offers (device: number)."""
+        for device, number in choices.items():
+            self.fix(device, number)
+
     def free(self, device: int) -> None:
         """Let a device's offers be mixed again."""
         self.lp.limit_columns(np.array(self.of(device)), np.inf)
@@ -150,6 +155,13 @@ class Market:
     def price_offer(self, offer: Offer, prices: Prices) -> float:
         """Own cost plus energy of an offer."""
         return offer.column.own_czk + float(self.bidders[offer.device].price(prices) @ offer.column.power_w)
+
+    def promising(self, device: int, mixed: Dispatch, old: int, *, by_weight: int, by_price: int = 0) -> list[int]:
+        """Offers of a device but its old one: what a solution mixes, the heaviest first, then the cheapest by it."""
+        mine = [number for number in self.of(device) if number < len(mixed.weights) and number != old]
+        heavy = sorted((k for k in mine if mixed.weights[k] > 1e-6), key=lambda k: -float(mixed.weights[k]))
+        cheap = sorted(mine, key=lambda k: self.price_offer(self.offers[k], mixed.prices))
+        return list(dict.fromkeys(heavy[:by_weight] + cheap[:by_price]))
 
     def dive(self, done: Dispatch, *, at_once: int) -> Dispatch | None:
         """Fix devices some at a time, the clearest first, and let the others bid again in between."""
@@ -178,6 +190,16 @@ class Market:
                 done = self.lp.solve() or done
         return done
 
+    def mix(self, device: int, *, tries: int) -> Dispatch | None:
+        """Free a device, let it bid `tries` times against the others as they are, and mix its offers."""
+        self.free(device)
+        mixed = self.lp.solve()
+        for _ in range(tries):
+            if mixed is None or self.out_of_time() or not self.ask(mixed.prices, [device]):
+                break
+            mixed = self.lp.solve()
+        return mixed
+
     def polish(self, done: Dispatch, order: Sequence[int], *, tries: int = 3) -> Dispatch:
         """Let each device in turn change its mind where the whole house gains."""
         for device in order:
@@ -187,17 +209,10 @@ class Market:
                 self.refresh(device)
                 done = self.lp.solve() or done
             old, best, least = self.fixed[device], done, self.worth(done)
-            self.free(device)
-            mixed = self.lp.solve()
-            for _ in range(tries):
-                if mixed is None or self.out_of_time() or not self.ask(mixed.prices, [device]):
-                    break
-                mixed = self.lp.solve()
+            mixed = self.mix(device, tries=tries)
             candidates: list[int] = []
             if mixed is not None and mixed.objective < done.objective - _WORTHWHILE * abs(done.objective):
-                weights = mixed.weights
-                mine = [k for k in self.of(device) if k < len(weights) and weights[k] > 1e-6 and k != old]
-                candidates = sorted(mine, key=lambda k: -float(weights[k]))[:3]
+                candidates = self.promising(device, mixed, old, by_weight=3)
             chosen = old
             for number in candidates:
                 self.fix(device, number)

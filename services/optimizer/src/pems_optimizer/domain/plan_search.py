@@ -35,6 +35,7 @@ class Effort:
         fine: The same.
         at_once: Devices fixed at a time in the dive.
         sweeps: Rounds of polishing.
+        intent_sweeps: Rounds of polishing by the inverter's real modes, where it has them.
         course_rounds: Rounds of bidding against several courses.
         course_sweeps: Most rounds of polishing against them.
         polished: Share of the devices that are polished, the most powerful first.
@@ -48,6 +49,7 @@ class Effort:
     fine: Grid = (192, 9)
     at_once: int = 2
     sweeps: int = 1
+    intent_sweeps: int = 1
     polished: float = 1.0
     warm_rounds: int = 2
     iterates: int = 3
@@ -225,17 +227,18 @@ class PlanSearch:
         self.path = simulate_rooms(self.problem.rooms, duty)
         self.warmth_czk_k = neighbour_worth(self.problem, duty, done.prices.load + done.prices.heat)
 
-    def choose(self, done: Dispatch, effort: Effort) -> Dispatch | None:
-        """Choose one schedule per device, then let each change its mind."""
-        found = self.market.dive(done, at_once=effort.at_once)
-        if found is None:
-            return None
+    def polish(self, done: Dispatch, effort: Effort) -> Dispatch:
+        """Let each chosen schedule be changed, the most powerful devices first."""
         for _ in range(effort.sweeps):
-            before = self.market.worth(found)
-            found = self.market.polish(found, self.order[: max(1, round(effort.polished * len(self.order)))])
-            if self.out_of_time() or before - self.market.worth(found) < 2e-4 * abs(before):
+            before = self.market.worth(done)
+            done = self.market.polish(done, self.polished(effort))
+            if self.out_of_time() or before - self.market.worth(done) < 2e-4 * abs(before):
                 break
-        return found
+        return done
+
+    def polished(self, effort: Effort) -> list[int]:
+        """Devices that are polished, the most powerful first."""
+        return self.order[: max(1, round(effort.polished * len(self.order)))]
 
     # --- coupling -----------------------------------------------------------------------------
 

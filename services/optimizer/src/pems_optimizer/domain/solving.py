@@ -2,7 +2,8 @@
 
 The steps are those of docs/planning-problem.md, "How it is solved": prices by column generation, one schedule per
 device by a dive and a polish (`plan_search`), the car's power made real, the battery dispatched for the inverter that
-is there, then everything simulated and accounted for. The time limit is looked at between steps, and HiGHS has it too.
+is there (where it has modes, schedules are polished once more by what they really do, `intent_sweep`), then everything
+simulated and accounted for. The time limit is looked at between steps, and HiGHS has it too.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pems_optimizer.domain.bidders.car import realise
-from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.house_lp import Dispatch, courses_of, expected_course
+from pems_optimizer.domain.intent_sweep import run_for_real, sweep
 from pems_optimizer.domain.plan_search import Effort, PlanSearch
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
-from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
+from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w
 
 __all__ = ["NoPlan", "Solved", "SolverOptions", "solve"]
 
@@ -67,13 +68,13 @@ class NoPlan:
     why: str
 
 
-def _car_power(problem: PlanningProblem, search: PlanSearch, done: Dispatch) -> tuple[Floats, Dispatch]:
+def _car_power(search: PlanSearch, done: Dispatch) -> tuple[Floats, Dispatch]:
     """Make the car's relaxed power real, and solve again with it."""
+    problem, lp = search.problem, search.market.lp
     if problem.ev is None:
         return np.zeros(problem.slots), done
     others = controlled_load_w(problem, search.decision(np.zeros(problem.slots)))
     most = problem.grid.import_max_w + problem.pv_w - others
-    lp = search.market.lp
     # The relaxed wish, what it does in the cheapest slots, and in few: the best of them by the whole house.
     price = done.prices.car
     wishes = [done.ev_w, np.zeros_like(price), np.where(done.ev_w >= problem.ev.power_min_w, done.ev_w, 0.0)]
@@ -83,10 +84,17 @@ def _car_power(problem: PlanningProblem, search: PlanSearch, done: Dispatch) -> 
         lp.limit_ev(power, power)
         if (found := lp.solve()) is not None:
             tried.append((found.objective, power, found))
+    lp.free_ev()
     if not tried:
         return realise(problem.ev, done.ev_w, done.prices.car, most, problem.dt_h), done
     _, ev_w, found = min(tried, key=lambda one: one[0])
     return ev_w, found
+
+
+def _for_real(search: PlanSearch, done: Dispatch) -> tuple[Verified, dict[int, int]]:
+    """Return the plan of the offers that are fixed (device: number), and these."""
+    ev_w, done = _car_power(search, done)
+    return run_for_real(search, ev_w, done.flows[0].peak_w), dict(search.market.fixed)
 
 
 def solve(
@@ -139,14 +147,19 @@ def solve(
         effort = replace(effort, at_once=2 * effort.at_once, sweeps=min(effort.sweeps, effort.course_sweeps))
     if priced is None:
         return NoPlan(rules, "the time limit was reached before prices were found")
-    done = search.choose(priced, effort)
-    if done is None:
+    dived = search.market.dive(priced, at_once=effort.at_once)
+    if dived is None:
         return NoPlan(rules, "the time limit was reached before every device had a schedule")
+    # The market's battery takes any power: what it gains by polishing may be lost where the inverter has modes.
+    modes = len(courses) == 1 and problem.battery is not None and problem.battery.control == "intents"
+    stages = [_for_real(search, dived)] if modes else []
+    stages.append(_for_real(search, search.polish(dived, effort)))
+    best, choices = min(stages, key=lambda stage: stage[0].cost.total)
+    if modes:
+        search.market.fix_all(choices)
+        for _ in range(effort.intent_sweeps):
+            best = sweep(search, best, search.polished(effort))
     complete = not search.out_of_time()
-    ev_w, done = _car_power(problem, search, done)
-    decision = search.decision(ev_w)
-    load = controlled_load_w(problem, decision)
-    best = verify(problem, decision, dispatch_battery(problem, load, ev_w, done.flows[0].peak_w))
     if best.cost.total > rules.cost.total + 1e-6 * abs(rules.cost.total):
         return NoPlan(rules, "the rules were cheaper on this forecast")
     price = priced.prices.load / problem.kwh
