@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from tests.unit.optimizer.optimizer_cases import small_problem
 
-from pems_optimizer.domain.battery_actions import BatteryActions
-from pems_optimizer.domain.battery_dp import HouseFlow, flow_without_battery, follow_intents, plan_battery
+from pems_optimizer.domain import battery_kernel
+from pems_optimizer.domain.battery_actions import DISCHARGE, SELF, BatteryActions
+from pems_optimizer.domain.battery_dp import plan_battery
+from pems_optimizer.domain.battery_flow import HouseFlow, flow_without_battery, follow_intents
 from pems_optimizer.domain.problem import PlanningProblem
 
 
@@ -130,25 +132,49 @@ def test_changing_the_intent_costs(problem):
 
 
 @pytest.mark.parametrize("curtailable", [True, False])
-def test_a_single_state_gives_what_the_table_gives(curtailable):
+def test_compiled_or_not_a_battery_plans_the_same(curtailable, monkeypatch):
     problem = small_problem()
-    slots = problem.slots
-    buy = np.linspace(-2.0, 4.0, slots)
+    slots = 24
+    buy = np.linspace(-2.0, 4.0, problem.slots)
     problem = replace(
         problem,
         buy=buy,
         sell=buy - 0.8,
-        pv_w=np.tile([0.0, 3_000.0, 9_000.0], slots)[:slots],
+        pv_w=np.tile([0.0, 3_000.0, 9_000.0], problem.slots)[: problem.slots],
         grid=replace(problem.grid, pv_curtailable=curtailable, export_max_w=4_000.0),
     )
-    ev_w = np.tile([0.0, 0.0, 0.0, 3_000.0], slots)[:slots]
+    ev_w = np.tile([0.0, 0.0, 0.0, 3_000.0], problem.slots)[: problem.slots]
     house = BatteryActions(problem, problem.battery, problem.load_w + ev_w, ev_w, 5_000.0)
-    energies = house.energies_wh(7)
-    table = house.table(energies, 0, slots)
-    assert len({action.way for action in house.actions}) == 5
-    for t in range(0, slots, 5):
-        for a in range(len(house.actions)):
-            for k, energy in enumerate(energies.tolist()):
-                _, cost, after = house.follow(t, a, energy)
-                assert cost == pytest.approx(table.cost[t, a, k])
-                assert after == pytest.approx(table.after_wh[t, a, k])
+    assert len(set(house.ways.tolist())) == 5
+    energies, must = house.energies_wh(7), np.full(slots, -1)
+    must[3] = DISCHARGE
+    actions = house.slots[:slots], house.ways, house.levels_w, must, energies
+
+    def plan_it():
+        value = battery_kernel.values(*actions, 0.002, 0.25, house.rules)
+        return value, *battery_kernel.walk(value, *actions, 0.25, house.rules, 5_000.0, SELF)
+
+    compiled = plan_it()
+    for name in ("_follow", "_slot", "_between", "values", "walk"):
+        monkeypatch.setattr(battery_kernel, name, getattr(battery_kernel, name).py_func)
+    for one, other in zip(compiled, plan_it(), strict=True):
+        assert np.allclose(one, other, rtol=1e-12, atol=1e-9)
+
+
+def test_the_value_of_a_state_is_what_the_walk_from_it_costs():
+    problem = small_problem()
+    ev_w = np.zeros(problem.slots)
+    house = BatteryActions(problem, problem.battery, problem.load_w, ev_w, 5_000.0)
+    energies, must = house.energies_wh(641), np.full(problem.slots, -1)
+    actions = house.slots, house.ways, house.levels_w, must, energies
+    end = problem.battery.end_value_czk_wh
+    value = battery_kernel.values(*actions, end, 0.25, house.rules)
+    start = float(energies[300])
+    chosen, _, stored = battery_kernel.walk(value, *actions, 0.25, house.rules, start, SELF)
+    cost, last, energy = -end * stored[-1], SELF, start
+    for t, a in enumerate(chosen.tolist()):
+        _, stage, energy = house.follow(t, a, energy)
+        cost += stage + 0.25 * (house.ways[a] != last)
+        last = house.ways[a]
+        assert energy == pytest.approx(stored[t])
+    assert cost == pytest.approx(value[0, SELF, 300], abs=0.05), "values are interpolated between states"

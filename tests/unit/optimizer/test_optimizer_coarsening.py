@@ -8,7 +8,7 @@ import pytest
 from tests.unit.optimizer.optimizer_cases import small_problem
 from tests.unit.optimizer.test_optimizer_scenario_reduction import CORRELATION
 
-from pems_optimizer.domain.battery_dp import follow_intents
+from pems_optimizer.domain.battery_flow import follow_intents
 from pems_optimizer.domain.coarse_prefix import coarse_states, relay_prefix
 from pems_optimizer.domain.coarsening import coarsened
 from pems_optimizer.domain.day_sampler import sample_days

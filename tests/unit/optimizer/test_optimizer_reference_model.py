@@ -9,7 +9,7 @@ from tests.unit.optimizer.optimizer_cases import small_home, small_problem
 from tests.unit.optimizer.reference_cases import appliance, battery, car, czk, rooms, tank, toy
 
 from pems_common.errors import PemsError
-from pems_optimizer.domain.battery_dp import flow_without_battery
+from pems_optimizer.domain.battery_flow import flow_without_battery
 from pems_optimizer.domain.problem import PlanningProblem
 from pems_optimizer.domain.reference.courses import courses_counted
 from pems_optimizer.domain.reference.solvers import NoReferenceError, SolverMissingError

@@ -1,4 +1,4 @@
-"""A tiny bid that compiles or loads what plans are made with, so that a worker's first real plan is not its slowest.
+"""A tiny plan that compiles or loads what plans are made with, so that a worker's first real plan is not its slowest.
 
 `python -m pems_optimizer.warm_up` fills numba's cache after an installation: compiling takes some ten seconds. An
 image brings a filled cache along (`PEMS_NUMBA_PREPARED`); it is copied to where numba may write.
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pems_optimizer.domain.battery_actions import CHARGE, SELF, Rules, Slot
+from pems_optimizer.domain.battery_kernel import values, walk
 from pems_optimizer.domain.relay_dp import RelayBid, RelayDevice, best_schedule
 from pems_optimizer.domain.relay_floor import relay_floor
 
@@ -31,8 +33,9 @@ def use_prepared_cache() -> None:
 
 
 def solve_something(*, floor: bool = False) -> RelayBid:
-    """Let one imaginary room bid on a day; with `floor`, bound it too, as certificates do."""
+    """Let an imaginary battery plan and a room bid on a day; with `floor`, bound it too, as certificates do."""
     slots = 96
+    _plan_battery(slots)
     device = RelayDevice(
         free_c=np.linspace(21.0, 15.0, slots),
         free_end_c=15.0,
@@ -56,6 +59,19 @@ def solve_something(*, floor: bool = False) -> RelayBid:
     if floor:
         relay_floor(device, price, start_czk=0.05, fineness=20, fast_cells=8)
     return best_schedule(device, price, start_czk=0.05)
+
+
+def _plan_battery(slots: int) -> None:
+    """Plan a battery without limits and prices: two actions, two stored energies."""
+    actions = (
+        np.zeros((slots, len(Slot._fields))),
+        np.array([SELF, CHARGE]),
+        np.array([0.0, 1000.0]),
+        np.full(slots, -1),
+        np.array([0.0, 1000.0]),
+    )
+    rules = Rules(*[1.0] * len(Rules._fields))
+    walk(values(*actions, 0.0, 0.1, rules), *actions, 0.1, rules, 0.0, -1)
 
 
 if __name__ == "__main__":

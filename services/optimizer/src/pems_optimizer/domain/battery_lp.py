@@ -74,7 +74,7 @@ def battery_rows(
         room = np.maximum(p.grid.inverter_max_w - pv_w, 0.0)
         lp.add_rows(n, [(flow["discharge"], 1.0), (flow["curtail"], -1.0)], upper=_KW * room)
     if battery.tapers:
-        fall = _taper_fall(battery)
+        fall = battery.taper_per_h
         if battery.energy_wh > battery.max_wh:
             # Nothing goes in above full, which no line says: the lowest one that asks for no less than nothing.
             fall = min(fall, battery.charge_max_w / (battery.energy_wh - battery.taper_from_wh))
@@ -85,11 +85,6 @@ def battery_rows(
     if battery.reserve_czk_kwh_h > 0.0:
         lacking = add(n, battery.reserve_czk_kwh_h * p.dt_h)
         lp.add_rows(n, [(flow["energy"], 1.0), (lacking, 1.0)], lower=_KW * battery.reserve_wh)
-
-
-def _taper_fall(battery: BatterySpec) -> float:
-    """Fall of the charging power per stored energy near full [1/h]."""
-    return (battery.charge_max_w - battery.taper_full_w) / (battery.max_wh - battery.taper_from_wh)
 
 
 def leaves_limits(battery: BatterySpec, charge_w: Floats, discharge_w: Floats, energy_wh: Floats) -> bool:
@@ -104,7 +99,7 @@ def leaves_limits(battery: BatterySpec, charge_w: Floats, discharge_w: Floats, e
     most_w = np.full(len(charge_w), battery.charge_max_w)
     if battery.tapers:
         before = np.concatenate([[battery.energy_wh], energy_wh[:-1]])
-        most_w -= _taper_fall(battery) * np.maximum(before - battery.taper_from_wh, 0.0)
+        most_w -= battery.taper_per_h * np.maximum(before - battery.taper_from_wh, 0.0)
     return bool(np.any((charge_w > _TINY) & ((energy_wh > battery.max_wh + _TINY) | (charge_w > most_w + _TINY))))
 
 
@@ -141,7 +136,7 @@ def keep_inside(highs: Any, problem: PlanningProblem, flow: Mapping[str, Indices
             pair = np.array([inside[t - 1], inside[t]], np.int32)
             highs.addRow(-np.inf, 0.0, 2, pair, np.array([1.0, -1.0]))
         if t > 0 and not below and battery.tapers:
-            fall = _taper_fall(battery)
+            fall = battery.taper_per_h
             columns = np.array([flow["charge"][t], flow["energy"][t - 1], inside[t]], np.int32)
             upper = _KW * (battery.charge_max_w + fall * battery.taper_from_wh) + fall * way
             highs.addRow(-np.inf, upper, 3, columns, np.array([1.0, fall, fall * way]))

@@ -1,6 +1,7 @@
 """The battery's part of a plan: dispatched for the inverter that is there, against everything else as it is."""
 
-from pems_optimizer.domain.battery_dp import HouseFlow, plan_battery
+from pems_optimizer.domain.battery_dp import plan_battery
+from pems_optimizer.domain.battery_flow import HouseFlow
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.setpoints import setpoint_flow
 

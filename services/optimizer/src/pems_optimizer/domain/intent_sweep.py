@@ -33,6 +33,7 @@ def run_for_real(search: PlanSearch, ev_w: Floats, peak_w: float, *, thorough: b
 def sweep(search: PlanSearch, best: Verified, devices: Sequence[int]) -> Verified:
     """Let devices in turn do something else where the house really gains; `best` is the plan of what is fixed."""
     market, ev_w = search.market, best.decision.ev_w
+    own = dict(market.fixed)
     market.lp.limit_ev(ev_w, ev_w)
     least = run_for_real(search, ev_w, best.peak_w, thorough=False).cost.total
     for device in devices:
@@ -42,8 +43,10 @@ def sweep(search: PlanSearch, best: Verified, devices: Sequence[int]) -> Verifie
             market.refresh(device)
         chosen = market.fixed[device]
         mixed = market.mix(device, tries=1)
-        tried = [] if mixed is None else market.promising(device, mixed, chosen, by_weight=_BY_WEIGHT, by_price=_BY_PRICE)
-        for number in tried:
+        if mixed is None:
+            market.fix(device, chosen)
+            break
+        for number in market.promising(device, mixed, chosen, by_weight=_BY_WEIGHT, by_price=_BY_PRICE):
             if search.out_of_time():
                 break
             market.fix(device, number)
@@ -53,4 +56,7 @@ def sweep(search: PlanSearch, best: Verified, devices: Sequence[int]) -> Verifie
         market.fix(device, chosen)
     market.lp.free_ev()
     found = run_for_real(search, ev_w, best.peak_w)
-    return found if found.cost.total < best.cost.total else best
+    if found.cost.total < best.cost.total:
+        return found
+    market.fix_all(own)
+    return best

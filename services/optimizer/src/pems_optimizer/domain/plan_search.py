@@ -130,7 +130,7 @@ class PlanSearch:
         self.market = Market(bidders, lp, self.out_of_time, correct=correct, refresh=refresh)
         power = [float(w) for w in rooms.heater_w] + [b.power_w for b in bidders if b.name == "water"]  # type: ignore[attr-defined]
         power += [spec.power_w for spec in problem.appliances]
-        self.order = np.argsort(-np.array(power), kind="stable").tolist()
+        self.order: list[int] = np.argsort(-np.array(power), kind="stable").tolist()
 
     def _room(self, room: int) -> RelayBidder:
         forced = self.problem.rooms.forced_on

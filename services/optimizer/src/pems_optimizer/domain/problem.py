@@ -194,6 +194,13 @@ class BatterySpec:
         """Whether charging power falls near full."""
         return self.taper_from_wh < self.max_wh
 
+    @property
+    def taper_per_h(self) -> float:
+        """Fall of the charging power per stored energy above `taper_from_wh` [1/h], 0 without a taper."""
+        if not self.tapers:
+            return 0.0
+        return (self.charge_max_w - self.taper_full_w) / (self.max_wh - self.taper_from_wh)
+
     def charge_limit_w(self, slots: int) -> Floats:
         """Most charging power in each slot, taper aside (T,)."""
         share = self.charge_share if len(self.charge_share) else np.ones(slots)

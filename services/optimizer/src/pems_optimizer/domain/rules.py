@@ -7,7 +7,7 @@ problem, it is a plan: nothing here can fail or be infeasible. What is not urgen
 import numpy as np
 
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_dp import follow_intents
+from pems_optimizer.domain.battery_flow import follow_intents
 from pems_optimizer.domain.problem import Bools, Floats, PlanningProblem, RoomSet
 from pems_optimizer.domain.rule_devices import appliance_runs, car_power, water_heating
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pems_common.messages import PlanCost
-from pems_optimizer.domain.battery_dp import HouseFlow
+from pems_optimizer.domain.battery_flow import HouseFlow
 from pems_optimizer.domain.problem import ApplianceSpec, Bools, Floats, PlanningProblem, WaterSpec
 from pems_optimizer.domain.thermal_response import RoomPath, simulate_rooms, simulate_water
 

@@ -1,7 +1,7 @@
 """Dispatch for an inverter that takes any power: the linear program itself, nothing charged and discharged at once."""
 
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_dp import HouseFlow, flow_money, flow_without_battery
+from pems_optimizer.domain.battery_flow import HouseFlow, flow_money, flow_without_battery
 from pems_optimizer.domain.house_lp import HouseLp
 from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pems_common.errors import PemsError
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_dp import HouseFlow
+from pems_optimizer.domain.battery_flow import HouseFlow
 from pems_optimizer.domain.bidders.car import realise
 from pems_optimizer.domain.bidders.port import Wish
 from pems_optimizer.domain.dispatch import dispatch_battery
