@@ -1,5 +1,7 @@
 """The search on one market: what it remembers and recalls, courses, coupled rooms, what warmth is worth next door."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -162,3 +164,16 @@ def test_choosing_gives_a_schedule_that_every_device_allows(seed):
     chosen(search)
     for device, bidder in enumerate(search.market.bidders):
         assert bidder.allows(search.market.schedule(device))
+
+
+def test_a_search_is_gone_when_nobody_has_it_any_more():
+    search = PlanSearch(coupled_problem())
+    assert search.coupled, "so that the market asks it back"
+    search.market.polish(search.market.dive(search.find_prices(Effort()), at_once=2), search.order)
+    left = weakref.ref(search)
+    gc.disable()
+    try:
+        del search
+        assert left() is None, "its tables and its program would wait for the garbage collector"
+    finally:
+        gc.enable()

@@ -4,6 +4,7 @@ Rooms warm each other. While prices are found each room takes its neighbours' te
 the dive on a change is accepted only where the whole house, simulated with its coupling, gains.
 """
 
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -125,9 +126,14 @@ class PlanSearch:
             bidders.append(water_bidder(problem, grid=grid))
         bidders += [ApplianceBidder(spec, problem.slots) for spec in problem.appliances]
         lp = HouseLp(problem, len(bidders), courses=courses, time_left_s=time_left_s)
-        correct = self.correction if self.coupled else None
-        refresh = self.refresh if self.coupled else None
-        self.market = Market(bidders, lp, self.out_of_time, correct=correct, refresh=refresh)
+        me = weakref.proxy(self)  # in a circle the program's memory would wait for the garbage collector
+        self.market = Market(
+            bidders,
+            lp,
+            lambda: me.out_of_time(),
+            correct=(lambda market: me.correction(market)) if self.coupled else None,
+            refresh=(lambda device: me.refresh(device)) if self.coupled else None,
+        )
         power = [float(w) for w in rooms.heater_w] + [b.power_w for b in bidders if b.name == "water"]  # type: ignore[attr-defined]
         power += [spec.power_w for spec in problem.appliances]
         self.order: list[int] = np.argsort(-np.array(power), kind="stable").tolist()
