@@ -101,7 +101,7 @@ def sizes(seeds: range) -> Iterable[Row]:
     }
     for name, family in shapes.items():
         for seed in seeds[:3]:
-            row, _ = _certified(reference_problem(seed, family))
+            row, _ = _certified(reference_problem(seed, family), 10.0)
             yield {"case": name, "seed": seed, **row}
 
 

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from benchmarks._family import Family, reference_problem
 from benchmarks.invariants.random_house import random_problem
 
 from pems_optimizer.domain.certificate import certify
@@ -53,6 +54,16 @@ def test_devices_that_fall_apart_have_a_proven_bound_below_every_plan(slab):
     assert bound.value_czk <= total + 1e-6 * abs(total)
     assert bound.value_czk <= rule_plan(problem).cost.total
     assert bound.value_czk > total - 0.25 * abs(total) - 1.0, "and not far below"
+
+
+def test_radiators_have_two_modes_although_no_heat_goes_into_the_mass_first():
+    problem = reference_problem(0, Family(rooms=3, hours=12, coupled=True))
+    assert not problem.rooms.heat_to_mass.any()
+    outcome = solve(problem, SolverOptions(limit_s=60.0), lambda: 0.0)
+    assert isinstance(outcome, Solved)
+    bound, total = bound_of(problem, outcome)
+    assert bound.kind == "estimate"
+    assert bound.value_czk > total - 0.03 * abs(total)
 
 
 def test_rooms_that_warm_each_other_have_an_estimate_that_is_never_above_the_plan():

@@ -62,14 +62,16 @@ def certify(
         limit_s: Wall seconds for the work; finer grids are left out when it is short.
     """
     path = RoomPath(memory["air_c"], memory["mass_c"])
-    one_state = not np.any(problem.rooms.heat_to_mass)
     search = PlanSearch(
         problem,
         lambda: 0.5 * limit_s - elapsed_s(),
         path=path,
         warmth_czk_k=memory["warmth_czk_k"],
-        grid=_GRID_ONE_STATE if one_state else _GRID,
+        grid=_GRID,
     )
+    one_state = search.one_state
+    if one_state:
+        search.use_grid(_GRID_ONE_STATE)
     search.offer(decision)
     prices = search.recall(memory) or search.first_prices()
     priced = search.market.trade(prices, _ROUNDS, tolerance=1e-6) or search.market.lp.solve()
