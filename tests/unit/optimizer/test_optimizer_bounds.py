@@ -57,7 +57,7 @@ def test_devices_that_fall_apart_have_a_proven_bound_below_every_plan(slab):
 
 
 def test_radiators_have_two_modes_although_no_heat_goes_into_the_mass_first():
-    problem = reference_problem(0, Family(rooms=3, hours=12, coupled=True))
+    problem = reference_problem(0, Family(rooms=4, hours=36, coupled=True))
     assert not problem.rooms.heat_to_mass.any()
     outcome = solve(problem, SolverOptions(limit_s=60.0), lambda: 0.0)
     assert isinstance(outcome, Solved)
