@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.unit.optimizer.reference_cases import appliance
 
+from pems_optimizer.domain.bidders import appliances
 from pems_optimizer.domain.bidders.appliances import ApplianceBidder
 from pems_optimizer.domain.bidders.port import Wish
 from pems_optimizer.domain.house_lp import Prices
@@ -78,6 +79,14 @@ def test_no_schedule_it_may_do_is_better_than_its_bid(seed):
     assert cost(spec, on, price) == pytest.approx(best)
     assert column.own_czk + price @ column.power_w == pytest.approx(best)
     assert bidder.floor_czk(price, 10) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_compiled_or_not_it_bids_the_same(seed, monkeypatch):
+    spec, price = random_machine(seed)
+    compiled = ApplianceBidder(spec, SLOTS).bid(price).power_w
+    monkeypatch.setattr(appliances, "best_run", appliances.best_run.py_func)
+    assert ApplianceBidder(spec, SLOTS).bid(price).power_w.tolist() == compiled.tolist()
 
 
 @pytest.mark.parametrize("seed", range(20))

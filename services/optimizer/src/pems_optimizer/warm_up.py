@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pems_optimizer.domain.appliance_kernel import best_run
 from pems_optimizer.domain.battery_actions import CHARGE, SELF, Rules, Slot
 from pems_optimizer.domain.battery_kernel import values, walk
 from pems_optimizer.domain.relay_dp import RelayBid, RelayDevice, best_schedule
@@ -33,9 +34,11 @@ def use_prepared_cache() -> None:
 
 
 def solve_something(*, floor: bool = False) -> RelayBid:
-    """Let an imaginary battery plan and a room bid on a day; with `floor`, bound it too, as certificates do."""
+    """Let an imaginary battery, machine and room plan a day; with `floor`, bound it too, as certificates do."""
     slots = 96
     _plan_battery(slots)
+    free = np.ones(slots, dtype=np.bool_)
+    best_run(np.zeros(slots), free, free, 4, 0.1, 50.0, False, 0, False)
     device = RelayDevice(
         free_c=np.linspace(21.0, 15.0, slots),
         free_end_c=15.0,

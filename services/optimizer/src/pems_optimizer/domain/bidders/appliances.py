@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pems_optimizer.domain.appliance_kernel import best_run
 from pems_optimizer.domain.bidders.port import Column, Wish
 from pems_optimizer.domain.house_lp import Prices
 from pems_optimizer.domain.problem import ApplianceSpec, Bools, Floats
@@ -48,44 +49,24 @@ class ApplianceBidder:
         return best.own_czk + float(price @ best.power_w)
 
     def _best(self, price: Floats, wish: Wish | None) -> Bools:
-        """Search over how many slots have been run (0..L) and whether it runs now."""
         spec, n = self.spec, self._slots
-        length = spec.run_slots
-        cost = price * spec.power_w
-        worth = np.full((n + 1, length + 1, 2), np.inf)
-        worth[n] = ((length - np.arange(length + 1)) * spec.missing_czk)[:, None]
-        if not spec.interruptible and spec.forced < n:
-            worth[n, 1:length, 1] = np.inf  # a run that the horizon cuts is no run (A4)
-        choice = np.zeros((n, length + 1, 2), dtype=np.bool_)
-        for t in range(n - 1, -1, -1):
-            may = self._may(t, wish)
-            later = worth[t + 1]
-            for before in (0, 1):
-                stay = later[:, 0].copy() if False in may else np.full(length + 1, np.inf)
-                if before and not spec.interruptible and t > spec.forced:
-                    stay[1:length] = np.inf  # once begun it runs through, but for what was forced
-                run = np.full(length + 1, np.inf)
-                if True in may:
-                    run[:length] = later[1:, 1] + cost[t] + (0.0 if before else spec.start_czk)
-                    if t < spec.forced:  # a run that nobody needs may be forced too
-                        run[length] = later[length, 1] + cost[t]
-                if not before and not spec.interruptible and t >= spec.forced:
-                    run[1:length] = np.inf  # no second start
-                choice[t, :, before] = run < stay
-                worth[t, :, before] = np.minimum(run, stay)
-        on = np.zeros(n, dtype=np.bool_)
-        done, running = 0, int(spec.on_now)
-        for t in range(n):
-            on[t] = choice[t, done, running]
-            done, running = min(length, done + int(on[t])), int(on[t])
-        return on
-
-    def _may(self, t: int, wish: Wish | None) -> tuple[bool, ...]:
-        spec = self.spec
-        if t < spec.forced:
-            return (spec.forced_on[t],)
-        if not spec.earliest <= t < spec.deadline:
-            return (False,)
-        if wish is not None and wish.slot == t:
-            return (wish.on,)
-        return (False, True)
+        slots = np.arange(n)
+        may_on = (slots >= spec.earliest) & (slots < spec.deadline)
+        may_off = np.ones(n, dtype=np.bool_)
+        if wish is not None and may_on[wish.slot]:
+            may_on[wish.slot], may_off[wish.slot] = wish.on, not wish.on
+        forced = np.array(spec.forced_on[: min(spec.forced, n)], dtype=np.bool_)
+        may_on[: len(forced)], may_off[: len(forced)] = forced, ~forced
+        return np.asarray(
+            best_run(
+                price * spec.power_w,
+                may_off,
+                may_on,
+                spec.run_slots,
+                float(spec.start_czk),
+                float(spec.missing_czk),
+                spec.interruptible,
+                spec.forced,
+                spec.on_now,
+            )
+        )
