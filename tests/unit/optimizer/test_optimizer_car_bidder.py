@@ -41,6 +41,11 @@ def test_too_much_is_given_back_in_the_dearest_slots():
     assert partly == [2000.0, 3000.0, 0.0, 0.0, 0.0, 0.0]
 
 
+def test_it_may_have_more_than_it_needs_where_drawing_is_paid_for():
+    price = 1e-3 * np.array([-3.0, -1.0, 2.0, 5.0, 4.0, 6.0])
+    assert realised(car(3000.0, 6), [3000.0, 3000.0, 2000.0], price=price) == [3000.0, 3000.0, 0.0, 0.0, 0.0, 0.0]
+
+
 def test_after_its_hour_it_does_not_charge():
     assert realised(car(20_000.0, 2)) == [3000.0, 3000.0, 0.0, 0.0, 0.0, 0.0]
     assert realised(car(5000.0, 0), [3000.0]) == [0.0] * 6

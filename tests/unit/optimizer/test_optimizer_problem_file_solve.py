@@ -40,6 +40,32 @@ def assert_balanced(data, answer: ProblemAnswer) -> None:
     assert np.allclose(np.array(answer.pv_used_w) + battery + np.array(answer.grid_power_w), drawn, atol=0.5)
 
 
+def test_more_slots_than_the_time_allows_are_solved_in_longer_ones():
+    minutes = 2 * 24 * 60
+    windows = {"earliest_at": "2026-04-14T14:00:00+02:00", "ready_at": "2026-04-16T08:00:00+02:00"}
+    data = {
+        "format": "pems-problem/1",
+        "start": "2026-04-14T12:00:00+02:00",
+        "step_minutes": 1,
+        "timezone": "Europe/Paris",
+        "buy_per_kwh": [round(3.0 + 2.0 * np.sin(t / 230), 3) for t in range(minutes)],
+        "load_w": 400,
+        "battery": {"capacity_wh": 7000, "soc_pct": 60, "soc_min_pct": 10, "charge_max_w": 3500, "discharge_max_w": 3500},
+        "appliances": [
+            {"name": f"machine_{k}", "power_w": 800, "run_minutes": 60 + 15 * k, **windows} for k in range(4)
+        ],
+        "solver": {"time_limit_s": 0.9},
+    }
+    answer = solved(data)
+    assert_balanced(data, answer)
+    assert (answer.slots, answer.solver.complete) == (minutes, True)
+    assert answer.cost.total < answer.rules_total
+    for k in range(4):
+        on = np.array(answer.appliances[f"machine_{k}"])
+        assert on.sum() >= 60 + 15 * k
+        assert np.argmax(on) % 6 == 0, "begun with a slot of six minutes"
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_the_shipped_examples_are_solved_better_than_by_rules(path):
     data = json.loads(path.read_text())

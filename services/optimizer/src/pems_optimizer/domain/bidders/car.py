@@ -49,7 +49,7 @@ def realise(spec: EvSpec, wish_w: Floats, price: Floats, most_w: Floats, dt_h: f
                 power[t] += more
                 missing -= more * dt_h
     for t in np.argsort(-price, kind="stable").tolist():  # too much: give back in the dearest slots
-        if missing >= -1.0:
+        if missing >= -1.0 or price[t] <= 0.0:  # where drawing is paid for it may have more (V3)
             break
         if first <= t < spec.deadline and power[t] > 0.0:
             less = min(-missing / dt_h, power[t] - spec.power_min_w)

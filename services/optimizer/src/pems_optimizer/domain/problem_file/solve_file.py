@@ -10,7 +10,9 @@ from pems_optimizer.domain.problem import Note, PlanningProblem
 from pems_optimizer.domain.problem_file.reading import read_document
 from pems_optimizer.domain.problem_file.result import SolverAnswer, answer_of
 from pems_optimizer.domain.problem_file.to_problem import planning_problem
-from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
+from pems_optimizer.domain.size import LARGEST_WORK, coarse_factor
+from pems_optimizer.domain.sized_solving import solve_sized
+from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions
 
 __all__ = ["solve_problem_file"]
 
@@ -89,7 +91,9 @@ def solve_problem_file(data: Any, elapsed_s: Callable[[], float], limit_s: float
     problem = planning_problem(document)
     wish, most_s = document.solver, math.inf if limit_s is None else limit_s
     limit = min(wish.time_limit_s, most_s)
-    outcome = solve(problem, SolverOptions(limit_s=limit), elapsed_s)
+    options = SolverOptions(limit_s=limit)
+    factor = coarse_factor(problem, LARGEST_WORK * limit / SolverOptions().limit_s)
+    outcome = solve_sized(problem, options, elapsed_s, factor=factor)
     took_s, bound = elapsed_s(), None
     best = outcome.rules
     if isinstance(outcome, Solved):
