@@ -50,7 +50,13 @@ def test_more_slots_than_the_time_allows_are_solved_in_longer_ones():
         "timezone": "Europe/Paris",
         "buy_per_kwh": [round(3.0 + 2.0 * np.sin(t / 230), 3) for t in range(minutes)],
         "load_w": 400,
-        "battery": {"capacity_wh": 7000, "soc_pct": 60, "soc_min_pct": 10, "charge_max_w": 3500, "discharge_max_w": 3500},
+        "battery": {
+            "capacity_wh": 7000,
+            "soc_pct": 60,
+            "soc_min_pct": 10,
+            "charge_max_w": 3500,
+            "discharge_max_w": 3500,
+        },
         "appliances": [
             {"name": f"machine_{k}", "power_w": 800, "run_minutes": 60 + 15 * k, **windows} for k in range(4)
         ],
