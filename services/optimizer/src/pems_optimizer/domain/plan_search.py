@@ -131,7 +131,7 @@ class PlanSearch:
         self.market = Market(
             bidders,
             lp,
-            lambda: me.out_of_time(),
+            lambda: time_left_s is not None and time_left_s() <= 0.0,
             correct=(lambda market: me.correction(market)) if self.coupled else None,
             refresh=(lambda device: me.refresh(device)) if self.coupled else None,
         )
@@ -153,7 +153,7 @@ class PlanSearch:
 
     def out_of_time(self) -> bool:
         """Whether the search has to end."""
-        return self._time_left_s is not None and self._time_left_s() <= 0.0
+        return self.market.out_of_time()
 
     def first_prices(self) -> Prices:
         """Prices to begin with: import."""
