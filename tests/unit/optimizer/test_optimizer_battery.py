@@ -7,9 +7,10 @@ import pytest
 from tests.unit.optimizer.optimizer_cases import small_problem
 
 from pems_optimizer.domain import battery_kernel
-from pems_optimizer.domain.battery_actions import DISCHARGE, SELF, BatteryActions
+from pems_optimizer.domain.battery_actions import BatteryActions
 from pems_optimizer.domain.battery_dp import plan_battery
 from pems_optimizer.domain.battery_flow import HouseFlow, flow_without_battery, follow_intents
+from pems_optimizer.domain.battery_kernel import DISCHARGE, SELF
 from pems_optimizer.domain.problem import PlanningProblem
 
 

@@ -137,6 +137,8 @@ def test_a_planner_remembers_the_peak_and_the_last_hot_tank():
     own = home.model_copy(update={"grid": home.grid.model_copy(update={"peak_is_monthly": False})})
     assert state.peak_so_far_w(own, NOON) == 0.0
     assert Remembered.from_json(json.loads(json.dumps(state.to_json()))) == state
+    assert state.hygiene_before(NOON + timedelta(hours=1)) == state.hygienic_at
+    assert state.hygiene_before(NOON) is None, "a clock that was wrong does not switch hygiene off until then"
     cool = Remembered().seen(home, Telemetry(water=WaterReading(temperature_c=59.0)), NOON)
     assert cool.hygienic_at is None
     plain = home.model_copy(update={"water": None})

@@ -336,7 +336,14 @@ async def test_numbers_grow_over_a_restart_even_when_the_clock_is_behind(tmp_pat
 
 @pytest.mark.parametrize(
     ("written", "plan_no"),
-    [("{", 0), ("[]", 0), ('{"plan_no": "x"}', 0), ('{"plan_no": 7}', 7), ('{"plan_no": 7, "remembered": {}}', 7)],
+    [
+        ("{", 0),
+        ("[]", 0),
+        ('{"plan_no": Infinity}', 0),
+        ('{"plan_no": "x"}', 0),
+        ('{"plan_no": 7}', 7),
+        ('{"plan_no": 7, "remembered": {}}', 7),
+    ],
 )
 def test_of_a_damaged_file_what_can_be_read_is_used(tmp_path, written, plan_no):
     (tmp_path / "planner.json").write_text(written)
@@ -382,6 +389,14 @@ async def test_the_rules_that_stand_in_know_the_months_peak_too():
     assert newest.fallback_mode
     assert first.cost.peak > 0
     assert newest.cost.peak == 0, "nothing that this house can draw is more than the month's peak"
+
+
+async def test_a_reading_from_the_future_is_not_remembered():
+    house = await House().begin()
+    far = wrap(house.known.telemetry, site=SITE, clock=house.clock, source="test")
+    await house.bus.publish(far.model_copy(update={"at": START + timedelta(days=90)}))
+    await house.planner.tick()
+    assert house.planner._past.remembered.month_peak.last_at == START
 
 
 async def test_a_reading_that_cannot_be_read_is_no_reason_to_stop():

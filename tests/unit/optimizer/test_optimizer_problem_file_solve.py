@@ -60,16 +60,18 @@ def test_more_slots_than_the_time_allows_are_solved_in_longer_ones():
         "appliances": [
             {"name": f"machine_{k}", "power_w": 800, "run_minutes": 60 + 15 * k, **windows} for k in range(4)
         ],
-        "solver": {"time_limit_s": 0.9},
+        "solver": {"time_limit_s": 0.9},  # of which 0.4 s are kept for what comes after
     }
     answer = solved(data)
     assert_balanced(data, answer)
     assert (answer.slots, answer.solver.complete) == (minutes, True)
+    (note,) = answer.reasons["plan"]
+    assert (note.code, note.params) == ("longer_slots", {"minutes": 9, "limit_s": 0.9})
     assert answer.cost.total < answer.rules_total
     for k in range(4):
         on = np.array(answer.appliances[f"machine_{k}"])
         assert on.sum() >= 60 + 15 * k
-        assert np.argmax(on) % 6 == 0, "begun with a slot of six minutes"
+        assert np.argmax(on) % 9 == 0, "begun with a slot of nine minutes"
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

@@ -1,6 +1,8 @@
 """The relay bidder: minimum times, starts, and optimality against every possible schedule."""
 
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -118,3 +120,23 @@ def test_one_mode_devices_work():
 
 def test_warm_up_gives_a_plan():
     assert solve_something().on.any()
+
+
+def test_warm_up_compiles_what_plans_use():
+    """In a process of its own: after it no kernel is compiled for other types."""
+    code = """
+from tests.unit.optimizer.optimizer_cases import small_problem
+from pems_optimizer.domain import appliance_kernel, battery_kernel, relay_kernel
+from pems_optimizer.domain.solving import SolverOptions, solve
+from pems_optimizer.warm_up import solve_something
+kernels = (battery_kernel.values, battery_kernel.walk, relay_kernel.values, relay_kernel.roll_out,
+           relay_kernel.account, appliance_kernel.best_run)
+solve_something(floor=True)
+warm = [set(kernel.signatures) for kernel in kernels]
+assert all(warm), warm
+solve(small_problem(), SolverOptions(60.0), lambda: 0.0)
+for kernel, known in zip(kernels, warm):
+    assert set(kernel.signatures) == known, (kernel, set(kernel.signatures) - known)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.optimizer.reference_cases import battery, car, toy
 from tests.unit.optimizer.test_optimizer_battery import assert_physical
 
+from pems_optimizer.domain.battery_dp import plan_battery
 from pems_optimizer.domain.dispatch import dispatch_battery
 from pems_optimizer.domain.house_lp import HouseLp
 from pems_optimizer.domain.reference_model import solve_reference
@@ -117,3 +118,17 @@ def test_a_set_point_battery_is_dispatched_by_the_program_and_another_by_intents
     thorough = dispatch_battery(modes, modes.load_w, NO_CAR, 0.0)
     quick = dispatch_battery(modes, modes.load_w, NO_CAR, 0.0, thorough=False)
     assert flow.money.total <= thorough.money.total <= quick.money.total + 1e-6
+
+
+def test_without_time_for_the_best_answer_it_does_no_worse_than_modes(monkeypatch):
+    """Half the prices below zero, so that nothing but whole numbers keeps it from burning energy in a circle."""
+    monkeypatch.setattr("pems_optimizer.domain.house_lp._MIXED_S", 0.0)
+    slots = 400
+    rng = np.random.default_rng(3)
+    buy = rng.normal(0.5, 3.0, slots)
+    lossy = battery(energy_wh=5000.0, charge_efficiency=0.9, discharge_efficiency=0.9)
+    problem = toy(slots, buy=buy, sell=buy - 1.0, load=800.0, pv=rng.uniform(0.0, 4000.0, slots), battery=lossy)
+    flow = setpoint_flow(problem, problem.load_w, np.zeros(slots))
+    modes = plan_battery(problem, problem.load_w, np.zeros(slots), 1e9)
+    assert_physical(problem, flow, problem.load_w)
+    assert flow.money.total <= modes.money.total + 1e-6

@@ -71,7 +71,7 @@ class PlannerHandlers:
         self._plan_no = 0
         self._marks: RequestMarks = marks or InMemoryMarks()
         self._history = PlanHistory(self._site, bus)
-        self._past = TelemetryMemory(home, bus)
+        self._past = TelemetryMemory(home, clock, bus)
         self._triggers = PlanTriggers(self._site, clock, bus)
         self._ledger = RequestLedger(clock, inline=inline)
         self._alerts = PlannerAlerts(self._site, clock, bus, source)

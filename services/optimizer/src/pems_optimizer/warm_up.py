@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pems_optimizer.domain.appliance_kernel import best_run
-from pems_optimizer.domain.battery_actions import CHARGE, SELF, Rules, Slot
-from pems_optimizer.domain.battery_kernel import values, walk
+from pems_optimizer.domain.battery_kernel import CHARGE, SELF, Rules, Slot, values, walk
 from pems_optimizer.domain.relay_dp import RelayBid, RelayDevice, best_schedule
 from pems_optimizer.domain.relay_floor import relay_floor
 

@@ -65,7 +65,7 @@ class FileMemory:
             plan_no = int(data["plan_no"])
         except FileNotFoundError:
             return Memory()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             _log.warning("planner file unreadable, starting from the bus", path=str(self._path), error=str(error))
             return Memory()
         try:

@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 
 from pems_common.messages import Intent
-from pems_optimizer.domain.battery_actions import CHARGE, DISCHARGE, HOLD, OFF, SELF, BatteryActions
+from pems_optimizer.domain.battery_actions import BatteryActions
+from pems_optimizer.domain.battery_kernel import CHARGE, DISCHARGE, HOLD, OFF, SELF
 from pems_optimizer.domain.problem import BatterySpec, Floats, PlanningProblem
 
 __all__ = [

@@ -133,7 +133,7 @@ def water_spec(
     low, high = np.full(horizon.slots, heater.min_c + _MARGIN_K), np.full(horizon.slots, heater.target_c)
     below, notes = heater.below_czk_k_h, []
     if heater.hygiene is not None:
-        hygienic_at = known.remembered.hygienic_at
+        hygienic_at = known.remembered.hygiene_before(horizon.at(1))  # a reading of the running slot counts
         when = heat_through(
             heater, heater.hygiene, reading.temperature_c, drain, hygienic_at, money.slot_czk_kwh, horizon
         )

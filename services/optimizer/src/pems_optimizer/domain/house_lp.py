@@ -22,7 +22,7 @@ __all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of", "expected_cour
 
 _MISSING_CZK = 1e6  # for a device without any column yet
 _TINY_W = 1e-3
-_MIXED_S = 1.0  # wall seconds for a mixed program: its best answer by then serves
+_MIXED_S = 1.0  # wall seconds for the mixed programs of a problem: the best answer by then serves
 _FEASIBLE = 2  # HiGHS's name of a feasible primal solution
 _DUAL, _PRIMAL = 1, 4  # HiGHS's names of its strategies
 _KW = 1e-3  # inside the program powers are kW and energies kWh: in W HiGHS took five times as long
@@ -121,6 +121,7 @@ class HouseLp:
             time_left_s: Tells HiGHS how long it may take; None for no limit.
         """
         self.problem, self._time_left_s = problem, time_left_s
+        self.hurried = False
         self.courses = tuple(courses_of(problem) if courses is None else courses)
         # The bindings' own types lack the overloads of their C++ side.
         self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
@@ -325,9 +326,11 @@ class HouseLp:
 
         The program does so by itself but where prices are negative or selling pays more than buying costs; only in
         those slots binaries are added. A battery outside its limits does not go further out (B3): where that would
-        pay, binaries say so. Columns stay continuous: fix them first.
+        pay, binaries say so. Columns stay continuous: fix them first. Where the time was too short for the best answer,
+        `hurried` is true afterwards.
         """
         done, kept_inside = self.solve(), False
+        began_s = self._highs.getRunTime()
         for number in range(rounds):
             if done is None:
                 return None
@@ -342,7 +345,7 @@ class HouseLp:
                 pairs = self._at_once(done, above_w=-1.0)  # it goes from slot to slot: everywhere
             for first, second, top in pairs:
                 self._exclude(first, second, top)
-            done = self._solve_mip()
+            done = self._solve_mip(_MIXED_S - (self._highs.getRunTime() - began_s))
         if done is None or self._leaves_limits(done):
             return None
         if any(np.minimum(flow.charge_w, flow.discharge_w).max() > 1.0 for flow in done.flows):
@@ -357,17 +360,19 @@ class HouseLp:
         self._highs.run()
         return bool(self._highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)
 
-    def _solve_mip(self) -> Dispatch | None:
+    def _solve_mip(self, left_s: float) -> Dispatch | None:
         """Solve with the binaries; a mixed program has no duals, so prices are zero.
 
         With presolve: without it HiGHS 1.15 called answers optimal that were not. Its best when the time is up serves.
         """
-        left = _MIXED_S if self._time_left_s is None else min(_MIXED_S, max(0.05, self._time_left_s()))
+        left = left_s if self._time_left_s is None else min(left_s, self._time_left_s())
         self._highs.setOptionValue("presolve", "on")
-        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + left)
+        # Unlike the simplex a mixed program counts its own time only (measured with HiGHS 1.15).
+        self._highs.setOptionValue("time_limit", max(0.05, left))
         self._highs.run()
         self._highs.setOptionValue("presolve", "off")
         self._highs.setOptionValue("time_limit", float("inf"))
+        self.hurried = self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal
         if self._highs.getInfo().primal_solution_status != _FEASIBLE:
             return None
         x = np.asarray(self._highs.getSolution().col_value)

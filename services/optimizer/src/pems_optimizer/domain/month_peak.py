@@ -115,7 +115,7 @@ class MonthPeak:
         try:
             watched_s, import_ws, peak_w = (float(data[name]) for name in ("watched_s", "import_ws", "peak_w"))
             last_w = None if data["last_w"] is None else float(data["last_w"])
-            slot, last_at = (data[name] and parse_instant(data[name]) for name in ("slot", "last_at"))
+            slot, last_at = (None if data[name] is None else parse_instant(data[name]) for name in ("slot", "last_at"))
             month = str(data["month"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no record of a month's peak: {error}") from error

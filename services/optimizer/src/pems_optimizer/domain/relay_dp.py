@@ -158,7 +158,7 @@ def _end_values(device: RelayDevice, grid: _Grid) -> NDArray[np.float32]:
 def follow(device: RelayDevice, on: Bools) -> RelayBid:
     """Account for a given schedule (T,)."""
     comfort, starts, slow, fast, air_c = kernel.account(
-        on,
+        np.ascontiguousarray(on),  # a column of a table would be another type to the kernel
         device.free_c,
         device.low_c,
         device.high_c,

@@ -38,6 +38,10 @@ class Remembered:
             state = replace(state, hygienic_at=at)
         return state
 
+    def hygiene_before(self, now: datetime) -> datetime | None:
+        """Return when the tank was last as warm as its hygiene asks; None where that is unknown, or not past."""
+        return None if self.hygienic_at is None or self.hygienic_at > now else self.hygienic_at
+
     def peak_so_far_w(self, home: Home, now: datetime) -> float:
         """Return what a plan's peak is compared with [W]: 0 where each plan's own peak counts."""
         return self.month_peak.so_far_w(now, home.site.zone) if home.grid.peak_is_monthly else 0.0

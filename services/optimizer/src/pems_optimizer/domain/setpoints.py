@@ -1,8 +1,11 @@
 """Dispatch for an inverter that takes any power: the linear program itself, nothing charged and discharged at once."""
 
+import numpy as np
+
 from pems_common.messages import Intent
+from pems_optimizer.domain.battery_dp import plan_battery
 from pems_optimizer.domain.battery_flow import HouseFlow, flow_money, flow_without_battery
-from pems_optimizer.domain.house_lp import HouseLp
+from pems_optimizer.domain.house_lp import Flow, HouseLp
 from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
 
 __all__ = ["setpoint_flow"]
@@ -32,9 +35,15 @@ def setpoint_flow(
     if wish is not None:
         lp.limit_battery(*wish)
     done = lp.solve_physical()
-    if done is None:  # rest: what a battery can always do
-        return flow_without_battery(problem, load_w)
-    flow = done.flows[0]
+    flow = flow_without_battery(problem, load_w) if done is None else _flow_of(problem, load_w, done.flows[0])
+    if problem.battery is None or not lp.hurried:
+        return flow
+    # What an inverter with modes would do in the same time, this one can do as well.
+    peak_w = float(np.maximum(flow.grid_w, 0.0).max(initial=0.0))
+    return min(flow, plan_battery(problem, load_w, ev_w, peak_w, wish=wish), key=lambda flow: flow.money.total)
+
+
+def _flow_of(problem: PlanningProblem, load_w: Floats, flow: Flow) -> HouseFlow:
     battery_w = flow.discharge_w - flow.charge_w
     grid_w = flow.import_w - flow.export_w
     pv_used = problem.pv_w - flow.curtail_w

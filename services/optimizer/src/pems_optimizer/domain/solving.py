@@ -19,9 +19,9 @@ from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w
 
-__all__ = ["NoPlan", "Solved", "SolverOptions", "solve"]
+__all__ = ["RESERVE_S", "NoPlan", "Solved", "SolverOptions", "solve"]
 
-_RESERVE_S = 0.4
+RESERVE_S = 0.4
 _FEW = 6  # devices: so few are all polished, warm or not
 _OFFERS_KEPT = 16  # of each device, where several courses are planned for
 
@@ -123,7 +123,7 @@ def solve(
     effort = options.effort
 
     def left_s() -> float:
-        return options.limit_s - _RESERVE_S - elapsed_s()
+        return options.limit_s - RESERVE_S - elapsed_s()
 
     if left_s() <= 0.0:
         return NoPlan(rules, "the time limit was reached before any device had a schedule")

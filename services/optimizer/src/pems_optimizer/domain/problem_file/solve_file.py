@@ -12,13 +12,14 @@ from pems_optimizer.domain.problem_file.result import SolverAnswer, answer_of
 from pems_optimizer.domain.problem_file.to_problem import planning_problem
 from pems_optimizer.domain.size import LARGEST_WORK, coarse_factor
 from pems_optimizer.domain.sized_solving import solve_sized
-from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions
+from pems_optimizer.domain.solving import RESERVE_S, NoPlan, Solved, SolverOptions
 
 __all__ = ["solve_problem_file"]
 
 _TINY_CZK = 1.0  # below it a gap in per cent says nothing
 _ROUNDING = 1e-6
 _OPTIMAL_GAP = 1e-4
+_LEAST_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def solve_problem_file(data: Any, elapsed_s: Callable[[], float], limit_s: float
     wish, most_s = document.solver, math.inf if limit_s is None else limit_s
     limit = min(wish.time_limit_s, most_s)
     options = SolverOptions(limit_s=limit)
-    factor = coarse_factor(problem, LARGEST_WORK * limit / SolverOptions().limit_s)
+    share = max(limit - RESERVE_S, _LEAST_S) / (SolverOptions().limit_s - RESERVE_S)
+    factor = coarse_factor(problem, LARGEST_WORK * share)
     outcome = solve_sized(problem, options, elapsed_s, factor=factor)
     took_s, bound = elapsed_s(), None
     best = outcome.rules
@@ -105,6 +107,8 @@ def solve_problem_file(data: Any, elapsed_s: Callable[[], float], limit_s: float
         notes.append(Note("fallback", {"why": found.why}))
     elif not found.complete:
         notes.append(Note("time_limit", {"limit_s": limit}))
+    if factor > 1 and not found.why:
+        notes.append(Note("longer_slots", {"minutes": factor * document.step_minutes, "limit_s": limit}))
     return answer_of(
         document,
         problem,
