@@ -19,7 +19,10 @@ def chosen(problem: PlanningProblem) -> tuple[PlanSearch, Verified]:
     """A search whose devices are fixed by a dive alone, and its plan."""
     search = PlanSearch(problem, courses=(expected_course(problem),))
     search.offer(rule_plan(problem).decision)
-    dived = search.market.dive(search.find_prices(Effort()), at_once=4)
+    priced = search.find_prices(Effort())
+    assert priced is not None
+    dived = search.market.dive(priced, at_once=4)
+    assert dived is not None
     return search, run_for_real(search, np.zeros(problem.slots), dived.flows[0].peak_w)
 
 
