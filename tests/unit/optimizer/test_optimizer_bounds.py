@@ -8,6 +8,7 @@ import pytest
 from benchmarks._family import Family, reference_problem
 from benchmarks.invariants.random_house import random_problem
 
+from pems_optimizer.domain.battery_dp import plan_battery
 from pems_optimizer.domain.certificate import certify
 from pems_optimizer.domain.problem import PlanningProblem, Scenario, Uncertainty
 from pems_optimizer.domain.rules import rule_plan
@@ -64,6 +65,27 @@ def test_radiators_have_two_modes_although_no_heat_goes_into_the_mass_first():
     bound, total = bound_of(problem, outcome)
     assert bound.kind == "estimate"
     assert bound.value_czk > total - 0.03 * abs(total)
+
+
+def test_a_bound_knows_that_an_inverter_can_be_off_with_its_roofs():
+    """Paid for drawing, the best plan of this house switches off roofs that nothing else can hold back (I6)."""
+    problem = random_problem("negative_prices", 10)
+    assert problem.battery is not None
+    assert (problem.battery.control, problem.grid.pv_curtailable) == ("intents", False)
+    outcome = solve(problem, SolverOptions(limit_s=60.0), lambda: 0.0)
+    assert isinstance(outcome, Solved)
+    assert "off" in outcome.best.flow.intent
+    bound, total = bound_of(problem, outcome)
+    assert bound.kind == "proven"
+    assert bound.value_czk <= total
+
+
+def test_a_set_point_battery_has_no_off():
+    problem = random_problem("negative_prices", 10)
+    assert problem.battery is not None
+    free = replace(problem, battery=replace(problem.battery, control="setpoint"))
+    flow = plan_battery(free, problem.load_w, np.zeros(problem.slots), 1e9)
+    assert np.allclose(flow.pv_used_w, problem.pv_w), "its roofs cannot be held back"
 
 
 def test_rooms_that_warm_each_other_have_an_estimate_that_is_never_above_the_plan():

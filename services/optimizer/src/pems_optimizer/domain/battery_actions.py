@@ -49,7 +49,7 @@ class BatteryActions:
         ins = sorted({min(least, most_in), 0.5 * (min(least, most_in) + most_in), most_in})
         actions = [Action(SELF, 0.0), Action(HOLD, 0.0), *(Action(CHARGE, level) for level in ins)]
         actions += [Action(DISCHARGE, level) for level in sorted({min(least, most_out), most_out})]
-        if problem.buy.min() < 0.0:
+        if battery.can_be_off(problem.buy):
             actions.append(Action(OFF, 0.0))
         self.actions = tuple(actions)
         self.ways = np.array([action.way for action in actions])

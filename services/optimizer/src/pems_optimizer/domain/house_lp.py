@@ -183,7 +183,10 @@ class HouseLp:
             if grid.pv_curtailable
             else add(n, (w.export_czk_kwh - course.sell) * dt),
         }
-        held_back = course.pv_w if grid.pv_curtailable else np.maximum(course.pv_w - grid.inverter_max_w, 0.0)
+        # An inverter that can be switched off takes the roofs with it (I6), whether or not they can be held back.
+        can_be_off = battery is not None and battery.can_be_off(np.minimum(p.buy, course.buy))
+        all_of_it = grid.pv_curtailable or can_be_off
+        held_back = course.pv_w if all_of_it else np.maximum(course.pv_w - grid.inverter_max_w, 0.0)
         flow["curtail"] = add(n, w.export_czk_kwh * dt, upper=_KW * held_back)
         flow |= battery_columns(p, add)
         peak = add(1, w.peak_czk_kw)

@@ -201,6 +201,10 @@ class BatterySpec:
             return 0.0
         return (self.charge_max_w - self.taper_full_w) / (self.max_wh - self.taper_from_wh)
 
+    def can_be_off(self, buy: Floats) -> bool:
+        """Whether switching the inverter off is an intent to think of: where drawing is paid for."""
+        return self.control == "intents" and bool(buy.min(initial=0.0) < 0.0)
+
     def charge_limit_w(self, slots: int) -> Floats:
         """Most charging power in each slot, taper aside (T,)."""
         share = self.charge_share if len(self.charge_share) else np.ones(slots)
