@@ -1,6 +1,7 @@
 """The verbs of `./pems`. What a verb needs is imported only when it runs, so that the help comes at once."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The site's description, home.yaml.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+forecast_app = typer.Typer(help="Forecasts on a history of your own.", no_args_is_help=True)
+app.add_typer(forecast_app, name="forecast")
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -190,6 +193,26 @@ def lock(upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newes
     except subprocess.CalledProcessError as error:
         typer.echo(error.stderr, err=True)
         raise typer.Exit(1) from None
+
+
+@forecast_app.command("backtest")
+def forecast_backtest(
+    data: Annotated[Path, typer.Option(help="CSV of power and archived weather (docs/forecast-backtest.md).")],
+    site: Annotated[Path | None, typer.Option(help="home.yaml of the plant; PEMS_HOME's where absent.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the forecasts here.")] = None,
+    begin: Annotated[datetime | None, typer.Option("--from", help="First day to forecast, UTC: 2025-06-01.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Days between trainings.")] = 30,
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 2,
+) -> None:
+    """Say how good PV forecasts would have been: each from what was known when it was made."""
+    from rich.console import Console
+
+    from pems_cli.forecast import BacktestOptions, run_backtest
+    from pems_cli.paths import home_file
+
+    first = None if begin is None else begin.replace(tzinfo=UTC)
+    options = BacktestOptions(data, site or home_file(), output, first, every, threads)
+    raise typer.Exit(run_backtest(options, Console(soft_wrap=True)))
 
 
 @config_app.command("check")
