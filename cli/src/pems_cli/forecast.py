@@ -72,7 +72,7 @@ def run_backtest(options: BacktestOptions, console: Console) -> int:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("training and forecasting", total=len(bounds) - 1)
         for begin, end in pairwise(bounds):
-            said.append(learner.forecast(learner.train(begin), begin, end))
+            said.append(learner.forecast(learner.train_for(begin, end), begin, end))
             progress.advance(task)
     if not any((~_unknown(part)).any() for part in said):
         console.print(f"{options.data}: no power was measured in the days to be forecast", markup=False)

@@ -75,19 +75,22 @@ def test_calibration_brings_the_band_towards_what_it_promises(shaded):
     assert 0.74 < ours < 0.86
 
 
-def test_the_future_may_be_nothing_but_holes(shaded):
-    """Everything after the issue set to NaN gives the same forecasts, bit for bit."""
-    issue = START_S + 60 * DAY_S
-    holes = {name: np.where(shaded.issued_s > issue, np.nan, column) for name, column in shaded.weather.items()}
-    blind = replace(shaded, weather=holes, power_w=np.where(shaded.start_s >= issue, np.nan, shaded.power_w))
+@pytest.mark.parametrize("ahead_h", [0, 12, 30])
+def test_the_future_may_be_nothing_but_holes(shaded, ahead_h):
+    """Everything after the issue set to NaN gives the same forecasts, bit for bit; also where days are told ahead."""
+    told_ahead = replace(shaded, issued_s=shaded.issued_s - 3600 * ahead_h)
+    issue = START_S + 60 * DAY_S - 3600 * ahead_h
+    holes = {name: np.where(told_ahead.issued_s > issue, np.nan, column) for name, column in shaded.weather.items()}
+    power_w = np.where(shaded.start_s + shaded.step_s > issue, np.nan, shaded.power_w)
     told = []
-    for known in (shaded, blind):
+    for known in (told_ahead, replace(told_ahead, weather=holes, power_w=power_w)):
         learner = PvLearner([known], QUICK)
         *_, (_, said) = run_periods(learner, bounds(45, 60, 61))
         told.append(said)
     one, other = told
     assert np.isfinite(one.actual).all()
     assert np.isnan(other.actual).all()
+    assert (one.quantiles != one.raw).any(), "calibrated"
     assert np.array_equal(one.quantiles, other.quantiles)
     assert np.array_equal(one.climatology, other.climatology)
     for name, median in one.medians.items():

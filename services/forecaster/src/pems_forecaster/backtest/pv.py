@@ -95,6 +95,7 @@ class PvLearner:
         self._share = [table.power_w / capacity for table, capacity in zip(tables, self._capacity, strict=True)]
         self._features = self._with_neighbours(list(map(features_of, tables, self._physics)))
         self._calibration = RollingConformal(self._settings.conformal)
+        self._unmeasured: list[tuple[int, Quantiles, Floats]] = []  # until when, what was said, what happens
 
     def _with_neighbours(self, features: list[dict[str, Floats]]) -> list[dict[str, Floats]]:
         """Put in units of capacity what is power, and let plants see the mean over all plants at the same time."""
@@ -116,8 +117,16 @@ class PvLearner:
             mine["plant"] = np.full(len(self._tables[k].start_s), float(k))
         return features
 
-    def train(self, before_s: int) -> QuantileTrees:
-        """Train on every daylight step that had ended by an instant."""
+    def train_for(self, from_s: int, until_s: int) -> QuantileTrees:
+        """Train for a period: on every daylight step that had ended when its first weather forecast was issued."""
+        issued = [
+            int(table.issued_s[row].min())
+            for table, row in ((t, self._rows(k, from_s, until_s, night=True)) for k, t in enumerate(self._tables))
+            if len(row)
+        ]
+        return self._train(min([from_s, *issued]))
+
+    def _train(self, before_s: int) -> QuantileTrees:
         rows = [self._rows(k, 0, before_s) for k in range(len(self._tables))]
         picked = {
             name: np.concatenate([mine[name][row] for mine, row in zip(self._features, rows, strict=True)])
@@ -135,7 +144,7 @@ class PvLearner:
         return np.asarray(np.flatnonzero(wanted))
 
     def forecast(self, model: QuantileTrees, from_s: int, until_s: int) -> PvForecasts:
-        """Say what a model says of a period, day by day; each day's truth calibrates the days after it."""
+        """Say what a model says of a period, issue by issue; what was measured by then has calibrated the band."""
         levels = np.array(self._settings.trees.levels)
         rows = [self._rows(k, from_s, until_s, night=True) for k in range(len(self._tables))]
         plant = np.concatenate([np.full(len(row), k) for k, row in enumerate(rows)])
@@ -153,15 +162,24 @@ class PvLearner:
         raw[light] = np.clip(model.predict({name: column[light] for name, column in features.items()}), 0.0, 1.0)
         actual = gather(self._share)
         calibrated = raw.copy()
-        for issue in np.unique(issued):
-            day = (issued == issue) & light
-            calibrated[day] = np.clip(self._calibrated(raw[day], levels), 0.0, 1.0)
-            learnt = day & daylight
-            self._calibration.learn(_band(raw[learnt], levels), actual[learnt])
+        for issue in np.unique(issued).tolist():
+            self._learn_what_ended_by(issue)
+            mine = (issued == issue) & light
+            calibrated[mine] = np.clip(self._calibrated(raw[mine], levels), 0.0, 1.0)
+            day = mine & daylight
+            if day.any():
+                ends = int(start[day].max()) + self._tables[0].step_s
+                self._unmeasured.append((ends, _band(raw[day], levels), actual[day]))
         simple = [self._simple(k, row) for k, row in enumerate(rows)]
         medians = {name: np.concatenate([one[0][name] for one in simple]) for name in simple[0][0]}
         climatology = np.concatenate([one[1] for one in simple])
         return PvForecasts(plant, start, daylight, actual, levels, raw, calibrated, medians, climatology)
+
+    def _learn_what_ended_by(self, instant_s: int) -> None:
+        """Calibrate with the batches that were measured to their ends by an instant."""
+        for _, band, actual in [batch for batch in self._unmeasured if batch[0] <= instant_s]:
+            self._calibration.learn(band, actual)
+        self._unmeasured = [batch for batch in self._unmeasured if batch[0] > instant_s]
 
     def _calibrated(self, raw: Floats, levels: Floats) -> Floats:
         """Stretch both halves of the distribution as P10 and P90 are moved."""
@@ -216,7 +234,7 @@ def _ratio(moved: Floats, raw: Floats) -> Floats:
 
 
 def run_periods(learner: PvLearner, bounds_s: Sequence[int]) -> Iterator[tuple[QuantileTrees, PvForecasts]]:
-    """Train at each bound on everything before it, and say what follows until the next one."""
+    """Train at each bound on what was known then, and say what follows until the next one."""
     for begin, end in pairwise(bounds_s):
-        model = learner.train(begin)
+        model = learner.train_for(begin, end)
         yield model, learner.forecast(model, begin, end)
