@@ -28,7 +28,7 @@ from pems_cli.paths import data_sets_directory
 from pems_common.home.models import Pv, Roof
 from pems_forecaster.backtest.pv import PvForecasts, PvLearner, PvSettings, run_periods, spread_levels
 from pems_forecaster.backtest.pv_table import PvPlace, PvTable
-from pems_forecaster.backtest.scores import block_bootstrap, pinball_rows, score
+from pems_forecaster.backtest.scores import band_of, block_bootstrap, pinball_rows, score
 
 Row = dict[str, Any]
 PERCENT = np.arange(1, 100) / 100.0
@@ -86,7 +86,6 @@ def _losses(said: PvForecasts) -> dict[str, np.ndarray]:
     """Loss of each row with a truth: pinball of 99 quantiles, squared errors of medians."""
     known = np.isfinite(said.actual)
     actual = said.actual[known]
-    median = int(np.flatnonzero(said.levels == 0.5)[0])
 
     def pinball(quantiles: np.ndarray) -> np.ndarray:
         return pinball_rows(actual, np.clip(spread_levels(quantiles[known], said.levels, PERCENT), 0.0, 1.0), PERCENT)
@@ -97,7 +96,7 @@ def _losses(said: PvForecasts) -> dict[str, np.ndarray]:
         "ours": pinball(said.quantiles),
         "raw": pinball(said.raw),
         "climatology": pinball(said.climatology),
-        "ours_sq": (said.quantiles[known, median] - actual) ** 2,
+        "ours_sq": (band_of(said.quantiles[known], said.levels).p50 - actual) ** 2,
         **{f"{name}_sq": (said_w[known] - actual) ** 2 for name, said_w in said.medians.items()},
     }
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,9 @@ class BacktestOptions:
 
 def run_backtest(options: BacktestOptions, console: Console) -> int:
     """Backtest PV forecasts; returns the exit status."""
-    from pems_forecaster.backtest.pv import PvLearner, PvSettings
+    import numpy as np
+
+    from pems_forecaster.backtest.pv import PvLearner, PvSettings, run_periods
     from pems_forecaster.backtest.pv_csv import read_pv_csv
     from pems_forecaster.backtest.pv_table import PvPlace
 
@@ -71,10 +72,10 @@ def run_backtest(options: BacktestOptions, console: Console) -> int:
     said: list[PvForecasts] = []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("training and forecasting", total=len(bounds) - 1)
-        for begin, end in pairwise(bounds):
-            said.append(learner.forecast(learner.train_for(begin, end), begin, end))
+        for _, part in run_periods(learner, bounds):
+            said.append(part)
             progress.advance(task)
-    if not any((~_unknown(part)).any() for part in said):
+    if all(np.isnan(part.actual).all() for part in said):
         console.print(f"{options.data}: no power was measured in the days to be forecast", markup=False)
         return _WRONG_INPUT
     console.print(_table(said, home.pv.inverter_ac_limit_w))
@@ -98,12 +99,6 @@ def _bounds(start_s: list[int], step_s: int, options: BacktestOptions) -> list[i
             remedy="give a longer history, or another --from",
         )
     return [*range(begin, last, options.every_days * _DAY_S), last]
-
-
-def _unknown(said: "PvForecasts") -> Any:
-    import numpy as np
-
-    return np.isnan(said.actual)
 
 
 def _table(said: Sequence["PvForecasts"], capacity_w: float) -> Table:
@@ -137,21 +132,19 @@ def _table(said: Sequence["PvForecasts"], capacity_w: float) -> Table:
 
 
 def _write(said: Sequence["PvForecasts"], capacity_w: float, output: Path) -> None:
-    import numpy as np
     import pandas as pd
 
-    def column(quantiles: Any, level: float, levels: Any) -> Any:
-        return (capacity_w * quantiles[:, int(np.flatnonzero(np.isclose(levels, level))[0])]).round(1)
+    from pems_forecaster.backtest.scores import band_of
 
     parts = [
         pd.DataFrame(
             {
                 "start": pd.to_datetime(part.start_s, unit="s", utc=True).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                **{f"p{100 * level:.0f}_w": column(part.quantiles, level, part.levels) for level in (0.1, 0.5, 0.9)},
+                **{f"{name}_w": (capacity_w * side).round(1) for name, side in vars(band).items()},
                 **{f"{name}_w": (capacity_w * median).round(1) for name, median in part.medians.items()},
                 "measured_w": (capacity_w * part.actual).round(1),
             }
         )
-        for part in said
+        for part, band in ((part, band_of(part.quantiles, part.levels)) for part in said)
     ]
     pd.concat(parts).to_csv(output, index=False)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from pems_forecaster.backtest.pv_table import PvTable, features_of, physics_of
+from pems_forecaster.backtest.scores import band_of
 from pems_forecaster.domain.bands import Quantiles, column_quantiles
 from pems_forecaster.domain.grid import Floats, Ints
 from pems_forecaster.domain.quantile_trees import QuantileTrees, TreeSettings
@@ -169,7 +170,7 @@ class PvLearner:
             day = mine & daylight
             if day.any():
                 ends = int(start[day].max()) + self._tables[0].step_s
-                self._unmeasured.append((ends, _band(raw[day], levels), actual[day]))
+                self._unmeasured.append((ends, band_of(raw[day], levels), actual[day]))
         simple = [self._simple(k, row) for k, row in enumerate(rows)]
         medians = {name: np.concatenate([one[0][name] for one in simple]) for name in simple[0][0]}
         climatology = np.concatenate([one[1] for one in simple])
@@ -183,7 +184,7 @@ class PvLearner:
 
     def _calibrated(self, raw: Floats, levels: Floats) -> Floats:
         """Stretch both halves of the distribution as P10 and P90 are moved."""
-        band = _band(raw, levels)
+        band = band_of(raw, levels)
         moved = self._calibration.correct(band)
         lower = _ratio(band.p50 - moved.p10, band.p50 - band.p10)
         upper = _ratio(moved.p90 - band.p50, band.p90 - band.p50)
@@ -220,11 +221,6 @@ class PvLearner:
         levels = tuple(self._settings.trees.levels)
         climatology = np.nan_to_num(column_quantiles(days, np.ones(len(days)), levels)).T
         return medians, np.asarray(climatology)
-
-
-def _band(quantiles: Floats, levels: Floats) -> Quantiles:
-    low, middle, high = (int(np.flatnonzero(np.isclose(levels, level))[0]) for level in (0.1, 0.5, 0.9))
-    return Quantiles(quantiles[:, low], quantiles[:, middle], quantiles[:, high])
 
 
 def _ratio(moved: Floats, raw: Floats) -> Floats:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import Floats
 
-__all__ = ["QuantileScore", "block_bootstrap", "pinball_rows", "score"]
+__all__ = ["QuantileScore", "band_of", "block_bootstrap", "pinball_rows", "score"]
 
 
 def pinball_rows(actual: Floats, quantiles: Floats, levels: Floats) -> Floats:
@@ -19,6 +20,18 @@ def pinball_rows(actual: Floats, quantiles: Floats, levels: Floats) -> Floats:
     """
     error = actual[:, None] - quantiles
     return np.asarray(np.maximum(levels * error, (levels - 1.0) * error).mean(axis=1))
+
+
+def band_of(quantiles: Floats, levels: Floats) -> Quantiles:
+    """Return P10, P50 and P90 of quantiles (N, L) at levels (L,).
+
+    Raises:
+        ValueError: A level is missing.
+    """
+    at = [np.flatnonzero(np.isclose(levels, level)) for level in (0.1, 0.5, 0.9)]
+    if any(len(places) != 1 for places in at):
+        raise ValueError(f"levels {levels.tolist()} do not hold 0.1, 0.5 and 0.9")
+    return Quantiles(*(quantiles[:, int(places[0])] for places in at))
 
 
 @dataclass(frozen=True)
@@ -54,19 +67,16 @@ def score(actual: Floats, quantiles: Floats, levels: Floats, scale: float) -> Qu
     if not known.any():
         raise ValueError("nothing is known of what happened: there is nothing to score")
     actual, quantiles = actual[known], quantiles[known]
-    at = {level: np.flatnonzero(np.isclose(levels, level)) for level in (0.1, 0.5, 0.9)}
-    if any(len(places) != 1 for places in at.values()):
-        raise ValueError(f"levels {levels.tolist()} do not hold 0.1, 0.5 and 0.9")
-    low, middle, high = (quantiles[:, int(at[level][0])] for level in (0.1, 0.5, 0.9))
-    error = middle - actual
+    band = band_of(quantiles, levels)
+    error = band.p50 - actual
     hair = 1e-9 * scale
     return QuantileScore(
         pinball=float(pinball_rows(actual, quantiles, levels).mean()) / scale,
         rmse=float(np.sqrt((error**2).mean())) / scale,
         mae=float(np.abs(error).mean()) / scale,
         bias=float(error.mean()) / scale,
-        coverage=float(((actual >= low - hair) & (actual <= high + hair)).mean()),
-        width=float((high - low).mean()) / scale,
+        coverage=float(((actual >= band.p10 - hair) & (actual <= band.p90 + hair)).mean()),
+        width=float((band.p90 - band.p10).mean()) / scale,
         rows=len(actual),
     )
 

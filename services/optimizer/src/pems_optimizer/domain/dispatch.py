@@ -3,9 +3,10 @@
 from pems_optimizer.domain.battery_dp import plan_battery
 from pems_optimizer.domain.battery_flow import HouseFlow
 from pems_optimizer.domain.problem import Floats, PlanningProblem
+from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
 from pems_optimizer.domain.setpoints import setpoint_flow
 
-__all__ = ["dispatch_battery"]
+__all__ = ["dispatch_battery", "run_decision"]
 
 _PEAKS = (1.0, 1.2)  # tight and loose
 
@@ -35,3 +36,9 @@ def dispatch_battery(
         return plan_battery(problem, load_w, ev_w, peak_w, points=61, wish=wish)
     flows = [plan_battery(problem, load_w, ev_w, peak_w * factor, wish=wish) for factor in _PEAKS]
     return min(flows, key=lambda flow: flow.money.total)
+
+
+def run_decision(problem: PlanningProblem, decision: Decision, peak_w: float, *, thorough: bool = True) -> Verified:
+    """Let battery and grid follow a decision, simulate it, and account for it; `peak_w`, `thorough` as in dispatch."""
+    load_w = controlled_load_w(problem, decision)
+    return verify(problem, decision, dispatch_battery(problem, load_w, decision.ev_w, peak_w, thorough=thorough))

@@ -6,10 +6,10 @@ the market takes for a gain may be a loss. Here a change is kept only where the 
 
 from collections.abc import Sequence
 
-from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.plan_search import PlanSearch
 from pems_optimizer.domain.problem import Floats
-from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
+from pems_optimizer.domain.scoring import Verified
 
 __all__ = ["run_for_real", "sweep"]
 
@@ -25,9 +25,7 @@ def run_for_real(search: PlanSearch, ev_w: Floats, peak_w: float, *, thorough: b
         peak_w: Import that intents are chosen around [W].
         thorough: Whether the battery's plan is a fine one; a coarse one takes a third of the time.
     """
-    problem, decision = search.problem, search.decision(ev_w)
-    load = controlled_load_w(problem, decision)
-    return verify(problem, decision, dispatch_battery(problem, load, ev_w, peak_w, thorough=thorough))
+    return run_decision(search.problem, search.decision(ev_w), peak_w, thorough=thorough)
 
 
 def sweep(search: PlanSearch, best: Verified, devices: Sequence[int]) -> Verified:

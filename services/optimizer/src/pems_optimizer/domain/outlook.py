@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from pems_common.messages import ScenarioCost
-from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.house_lp import expected_course
 from pems_optimizer.domain.plan_search import PlanSearch
 from pems_optimizer.domain.problem import Floats, Note, PlanningProblem, Scenario, Uncertainty
-from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
+from pems_optimizer.domain.scoring import Verified
 from pems_optimizer.domain.thermal_response import RoomPath
 
 __all__ = ["plan_outlook", "tail_mean"]
@@ -62,9 +62,7 @@ def plan_outlook(
         if not has_time():
             return (), ()
         turned = _in_course(problem, course)
-        load = controlled_load_w(turned, plan.decision)
-        flow = dispatch_battery(turned, load, plan.decision.ev_w, plan.peak_w, thorough=False)
-        costs.append(verify(turned, plan.decision, flow).cost.total)
+        costs.append(run_decision(turned, plan.decision, plan.peak_w, thorough=False).cost.total)
         perfect.append(_perfect_czk(turned, memory))
     if not costs:
         return (), ()

@@ -23,7 +23,6 @@ __all__ = ["Effort", "PlanSearch", "is_coupled"]
 
 Grid = tuple[int, int]
 _NEAR_H = 4.0
-_NO_PUSH_K = 1e-12
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class PlanSearch:
     def one_state(self) -> bool:
         """Whether heat has no fast mode in any room: there is no second mass, or it takes no part."""
         rooms = self.market.bidders[: self.problem.rooms.count]
-        return all(abs(float(room.device.push[1])) < _NO_PUSH_K for room in rooms if isinstance(room, RelayBidder))
+        return all(room.device.one_mode for room in rooms if isinstance(room, RelayBidder))
 
     def out_of_time(self) -> bool:
         """Whether the search has to end."""

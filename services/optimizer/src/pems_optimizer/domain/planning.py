@@ -16,7 +16,7 @@ from pems_common.home import Home
 from pems_common.messages import Plan, PlanInputs, ScenarioCost
 from pems_optimizer.domain.assemble import Known, assemble
 from pems_optimizer.domain.body import PlanHead, plan_body
-from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.outlook import plan_outlook
 from pems_optimizer.domain.plan_diff import plan_changes
 from pems_optimizer.domain.plan_record import PlanRecord
@@ -25,7 +25,7 @@ from pems_optimizer.domain.problem import Note, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.running import RunningPlan, moved_on
 from pems_optimizer.domain.scenarios import named_scenarios
-from pems_optimizer.domain.scoring import Verified, controlled_load_w, verify
+from pems_optimizer.domain.scoring import Verified
 from pems_optimizer.domain.sized_solving import solve_sized
 from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions
 from pems_optimizer.domain.warm_start import moved_memory
@@ -98,8 +98,7 @@ def _weigh(
     decision = moved_on(problem, RunningPlan(running), solved.best.decision)
     if decision is None:
         return solved.best, ("new: the running plan does not fit the present state",)
-    load = controlled_load_w(problem, decision)
-    kept = verify(problem, decision, dispatch_battery(problem, load, decision.ev_w, solved.best.peak_w))
+    kept = run_decision(problem, decision, solved.best.peak_w)
     gain = kept.cost.total - solved.best.cost.total
     if gain < keep_gain_czk:
         return kept, (f"kept: a new plan would gain {gain:.2f} CZK, less than {keep_gain_czk:.2f}",)

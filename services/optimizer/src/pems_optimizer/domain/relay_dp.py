@@ -72,6 +72,11 @@ class RelayDevice:
     warmth_czk_k: Floats
     cap_c: Floats = field(default_factory=lambda: np.empty(0))
 
+    @property
+    def one_mode(self) -> bool:
+        """Whether heat leaves the fast mode alone, or there is none."""
+        return abs(float(self.push[1])) < 1e-12
+
 
 @dataclass(frozen=True)
 class RelayBid:
@@ -124,7 +129,7 @@ def _make_grid(device: RelayDevice, points: int, fast_points: int) -> _Grid:
     decay, push = device.decay, device.push
     if len(device.free_c) == 0:  # nothing is left to decide
         return _Grid(np.zeros(1), np.ones(1), points, np.zeros(1))
-    fast_limit = float(push[1]) / max(1e-9, 1.0 - float(decay[1])) if abs(push[1]) > 1e-12 else 0.0
+    fast_limit = float(push[1]) / max(1e-9, 1.0 - float(decay[1])) if not device.one_mode else 0.0
     fast = np.linspace(min(0.0, fast_limit), max(0.0, fast_limit), fast_points) if fast_limit else np.zeros(1)
     reach = _always_on(device)
     lead = np.concatenate([device.low_c[:1], device.low_c])
@@ -185,8 +190,7 @@ class RelayDp:
             fast_points: Grid points of the fast mode.
         """
         self.device = device
-        one_mode = abs(float(device.push[1])) < 1e-12
-        self._grid = _make_grid(device, warmth_points, 1 if one_mode else fast_points)
+        self._grid = _make_grid(device, warmth_points, 1 if device.one_mode else fast_points)
         self._end = _end_values(device, self._grid)
         self._per_start: tuple[float, float] | None = None  # too little, enough: prices that keep the starts' limit
 

@@ -284,7 +284,7 @@ def relay_floor(device: RelayDevice, price_on: Floats, *, start_czk: float, fine
     """
     slots = len(device.free_c)
     gain, lam = float(device.push[1]), float(device.decay[1])
-    limit = gain / max(1e-9, 1.0 - lam) if abs(gain) > 1e-12 else 0.0
+    limit = gain / max(1e-9, 1.0 - lam) if not device.one_mode else 0.0
     cells, coarse_cells = (fast_cells, fast_cells // _CELLS_COARSE) if limit else (1, 1)
     edges = np.linspace(min(0.0, limit), max(0.0, limit), cells + 1)
     coarse_edges = edges[:: cells // coarse_cells]

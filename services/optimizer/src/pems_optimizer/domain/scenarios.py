@@ -11,10 +11,9 @@ import numpy as np
 
 from pems_common.messages import ScenarioCost
 from pems_optimizer.domain.day_sampler import TO_P10, slow_errors, turned
-from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.problem import Floats, PlanningProblem
-from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
-from pems_optimizer.domain.setpoints import setpoint_flow
+from pems_optimizer.domain.scoring import Decision, Verified
 
 __all__ = ["named_scenarios", "sampled_costs"]
 
@@ -28,13 +27,6 @@ def _turned(problem: PlanningProblem, badness: Mapping[str, Floats | float]) -> 
     return replace(problem, pv_w=course.pv_w, load_w=course.load_w, buy=course.buy, sell=course.sell)
 
 
-def _cost(problem: PlanningProblem, decision: Decision, peak_w: float) -> Verified:
-    load = controlled_load_w(problem, decision)
-    if problem.battery is not None and problem.battery.control == "setpoint":
-        return verify(problem, decision, setpoint_flow(problem, load, decision.ev_w))
-    return verify(problem, decision, dispatch_battery(problem, load, decision.ev_w, peak_w, thorough=False))
-
-
 def named_scenarios(problem: PlanningProblem, plan: Verified, has_time: Callable[[], bool]) -> tuple[ScenarioCost, ...]:
     """Cost of the plan's relays on a bad, an expected and a good day; empty when there is no time for all."""
     out = []
@@ -46,7 +38,7 @@ def named_scenarios(problem: PlanningProblem, plan: Verified, has_time: Callable
         else:
             amount = direction * TO_P10
             turned = _turned(problem, {"pv": amount, "load": amount, "price": amount})
-            total = _cost(turned, plan.decision, plan.peak_w).cost.total
+            total = run_decision(turned, plan.decision, plan.peak_w, thorough=False).cost.total
         out.append(ScenarioCost(name=name, probability=probability, total=round(total, 3)))
     return tuple(out)
 
@@ -77,5 +69,5 @@ def sampled_costs(
         if not has_time():
             break
         badness = {kind: error[0] for kind, error in slow_errors(rng, 1, problem.slots, correlation).items()}
-        totals.append(_cost(_turned(problem, badness), decision, peak_w).cost.total)
+        totals.append(run_decision(_turned(problem, badness), decision, peak_w, thorough=False).cost.total)
     return np.array(totals)

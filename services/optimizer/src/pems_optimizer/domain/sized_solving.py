@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from pems_optimizer.domain.coarsening import coarsened
-from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.problem import PlanningProblem
 from pems_optimizer.domain.refining import refined
 from pems_optimizer.domain.rules import rule_plan
-from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
+from pems_optimizer.domain.scoring import Decision, Verified
 from pems_optimizer.domain.size import coarse_factor
 from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions, solve
 
@@ -69,9 +69,7 @@ def solve_sized(
     if isinstance(outcome, NoPlan):
         return NoPlan(rules, outcome.why)
     decision = refined(problem, outcome.best.decision, factor)
-    load = controlled_load_w(problem, decision)
-    flow = dispatch_battery(problem, load, decision.ev_w, outcome.best.peak_w)
-    best = verify(problem, decision, flow)
+    best = run_decision(problem, decision, outcome.best.peak_w)
     if best.cost.total > rules.cost.total:
         return NoPlan(rules, "the rules were cheaper on this forecast")
     price = _stretched(outcome.price_czk_kwh, factor, problem.slots)

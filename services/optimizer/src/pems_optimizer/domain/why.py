@@ -15,7 +15,7 @@ from pems_common.messages import Intent
 from pems_optimizer.domain.battery_flow import HouseFlow
 from pems_optimizer.domain.bidders.car import realise
 from pems_optimizer.domain.bidders.port import Wish
-from pems_optimizer.domain.dispatch import dispatch_battery
+from pems_optimizer.domain.dispatch import dispatch_battery, run_decision
 from pems_optimizer.domain.plan_search import PlanSearch
 from pems_optimizer.domain.problem import Floats, PlanningProblem
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w, verify
@@ -186,8 +186,8 @@ def explain_other(
     """
     ask = read_wish(problem, wish)
     load = controlled_load_w(problem, decision)
-    before = verify(problem, decision, dispatch_battery(problem, load, decision.ev_w, float(load.max())))
-    before = verify(problem, decision, dispatch_battery(problem, load, decision.ev_w, before.peak_w))
+    before = run_decision(problem, decision, float(load.max()))
+    before = run_decision(problem, decision, before.peak_w)
     told = {"device": ask.device, "slot": ask.slot, "action": ask.action}
     if _planned(problem, before, ask):
         none = dict.fromkeys(_PARTS, 0.0)
@@ -205,9 +205,7 @@ def explain_other(
         other = _other_schedules(problem, decision, memory, ask, lambda: _SEARCH_SHARE * limit_s - elapsed_s())
     if other is None:
         return {**told, "possible": False, "rule": "fixed", "sentence": sentence(problem, ask, before, None)}
-    if flow is None:
-        flow = dispatch_battery(problem, controlled_load_w(problem, other), other.ev_w, before.peak_w)
-    after = verify(problem, other, flow)
+    after = run_decision(problem, other, before.peak_w) if flow is None else verify(problem, other, flow)
     parts = {name: round(getattr(after.cost, name) - getattr(before.cost, name), 4) for name in _PARTS}
     total = after.cost.total - before.cost.total
     below = _below_k_h(problem, after) - _below_k_h(problem, before)
