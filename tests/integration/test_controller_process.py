@@ -158,6 +158,7 @@ async def test_a_day_in_the_life_of_a_process(processes: Processes, own_mqtt_bro
     own_mqtt_broker.start()
     await until(lambda: [m for m in heard if m.topic == "pems/active"])
     await until(lambda: in_mode(processes, "rule_based"))
+    await until(lambda: httpx.get(f"{processes.url('house')}/health/ready", timeout=5).status_code == 200)
 
     # A clean stop hands everything back.
     heard.clear()

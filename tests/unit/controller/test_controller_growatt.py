@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 from tests.unit.controller.controller_kit import START, Rig, battery_plan, make_plan, started
 
+from pems_controller.dispatch import RELEASE_BOUND_WALL_S
+
 
 async def planned(intent: str, **changes) -> Rig:
     rig = await started(Rig())
@@ -281,6 +283,31 @@ async def test_an_inverter_that_does_not_answer_does_not_keep_the_stop_waiting()
     await rig.restart()
     await rig.tick(2)
     assert rig.inverter.mode == "load_first"
+
+
+async def test_a_hand_back_that_got_lost_is_said_again_before_the_process_ends():
+    rig = await planned("hold")
+    await rig.tick()
+    waited_s: list[float] = []
+    plain = rig.clock.wait_for
+
+    async def wait_for(awaitable, wall_s):
+        waited_s.append(wall_s)
+        return await plain(awaitable, wall_s)
+
+    rig.clock.wait_for = wait_for
+    sent: list[str] = []
+
+    def reconnecting(name, params, count):
+        sent.append(name)
+        return None if len(sent) <= 2 else {"success": True, "message": "ok"}
+
+    rig.inverter.script = reconnecting
+    await rig.controller.stop()
+    assert sent[:3] == ["batteryfirst/set/timeslot"] * 3
+    assert rig.inverter.mode == "load_first"
+    assert "battery" not in rig.controller._dispatcher.live
+    assert sum(waited_s[:2]) < RELEASE_BOUND_WALL_S  # both silences fit into what a stopping process has
 
 
 async def test_power_that_was_switched_off_comes_back_after_another_controller_had_its_turn():

@@ -37,6 +37,7 @@ from pems_controller.ports import Outcome
 __all__ = ["GrowattInverter"]
 
 ANSWER_WALL_S = 10.0
+HAND_BACK_ANSWER_WALL_S = 2.0  # a stopping process has a few seconds only: the command is said again within them
 TIMEOUT_RETRIES = 4
 NAK_TRIES = 2
 _AFTER_SILENCE_S = 60.0  # house seconds without a new attempt after the retries were in vain
@@ -86,7 +87,7 @@ class GrowattInverter:
 
     # --- one command ---------------------------------------------------------------------------
 
-    async def _once(self, command: oig.Command) -> oig.CommandResult | None:
+    async def _once(self, command: oig.Command, wait_s: float) -> oig.CommandResult | None:
         """Send once and wait for its answer; None when there was none."""
         correlation_id = new_id(self._clock.wall_now())
         future: asyncio.Future[oig.CommandResult] = asyncio.get_running_loop().create_future()
@@ -96,20 +97,22 @@ class GrowattInverter:
             await self._mqtt.publish(topic, command.payload(correlation_id))
             if future.done():
                 return future.result()
-            return await self._clock.wait_for(future, ANSWER_WALL_S)
+            return await self._clock.wait_for(future, wait_s)
         except (TimeoutError, UnavailableError):
             return None
         finally:
             del self._waiting[correlation_id]
 
-    async def _ask(self, command: oig.Command, *, count: bool) -> tuple[Ack, oig.CommandResult | None]:
+    async def _ask(
+        self, command: oig.Command, *, count: bool, wait_s: float = ANSWER_WALL_S
+    ) -> tuple[Ack, oig.CommandResult | None]:
         """Send until answered: a timeout is repeated four times (questions once), a NAK is final after two tries."""
         naks = timeouts = 0
         retries = TIMEOUT_RETRIES if count else 1
         while True:
             if count:
                 self._store.count_register(self._clock.now().astimezone(self._zone).date())
-            result = await self._once(command)
+            result = await self._once(command, wait_s)
             if result is None:
                 timeouts += 1
                 self._counters["inverter_timeouts"] += 1
@@ -127,12 +130,14 @@ class GrowattInverter:
         self._registers = registers
         self._store.keep("registers", registers.to_json())
 
-    async def _write(self, commands: list[oig.Command]) -> tuple[Ack, oig.Command | None, str]:
+    async def _write(
+        self, commands: list[oig.Command], wait_s: float = ANSWER_WALL_S
+    ) -> tuple[Ack, oig.Command | None, str]:
         """Write in order and stop at the first that fails; returns what failed."""
         for command in commands:
             with self._store.together():
                 self._know(before(self._registers, command))
-            ack, result = await self._ask(command, count=True)
+            ack, result = await self._ask(command, count=True, wait_s=wait_s)
             if ack == "success":
                 self._know(after(self._registers, command))
                 continue
@@ -271,12 +276,16 @@ class GrowattInverter:
         return Outcome("success", True, self._clock.now(), told or None)
 
     async def release(self) -> Outcome:
-        """Hand back: both timeslots off (load_first), the inverter on, export as it was."""
+        """Hand back: both timeslots off (load_first), the inverter on, export as it was.
+
+        Each write is said again after two seconds without an answer: it may have been lost while the inverter's side
+        was not connected, and a process that stops has no later tick to notice.
+        """
         self._load()
         commands = self._needed(InverterTarget())
         if not commands:
             return Outcome("success", False, self._clock.now())
-        ack, failed, message = await self._write(commands)
+        ack, failed, message = await self._write(commands, HAND_BACK_ANSWER_WALL_S)
         if failed is not None:
             return Outcome(ack, trouble="inverter_silent", detail=f"{failed.name}: {message}")
         return Outcome("success", True, self._clock.now())
