@@ -13,12 +13,13 @@ from pems_common.errors import UnavailableError
 from pems_common.settings import ServiceSettings
 from pems_forecaster.adapters.history_http import HistoryHttp
 from pems_forecaster.adapters.state_file import StateFile
+from pems_forecaster.adapters.trainers import InlineTrainer
 from pems_forecaster.api import forecaster_router
 
 
 @pytest.fixture
 async def served(tmp_path):
-    world = World()
+    world = World(state_dir=tmp_path / "state", trainer=InlineTrainer())
     auth = Auth.open(ServiceSettings(data=tmp_path), world.clock)
     app = FastAPI()
     app.include_router(forecaster_router(world.handlers, auth))
@@ -47,6 +48,36 @@ async def test_forecast_is_asked_for_and_fetched(served):
     assert len(latest["pv_power_w"]["p50"]["values"]) == 216
     assert (await client.get(f"/v1/forecasts/{latest['id']}")).status_code == 200
     assert (await client.get("/v1/forecasts/nothing")).status_code == 404
+
+
+async def test_models_are_shown_trained_on_demand_and_rolled_back(served):
+    world, client, key = served
+    await world.minutes(2)
+    shown = (await client.get("/v1/models")).json()
+    assert shown["published"]["pv"]["active"] == "physics-1"
+    assert shown["models"] == shown["trainings"] == []
+    assert (await client.get("/v1/models/nothing")).status_code == 404
+    assert (await client.post("/v1/models/pv/train")).status_code == 401
+    assert (await client.post("/v1/models/wind/train", headers=key)).status_code == 404
+    asked = await client.post("/v1/models/pv/train", headers=key)
+    assert (asked.status_code, asked.json()["state"]) == (202, "queued")
+    await world.minutes(1)
+    told = (await client.get(asked.headers["Location"])).json()
+    assert told["state"] == "failed"
+    assert "too few to learn from; wait for 14 days" in told["what"]
+    assert (await client.get("/v1/trainings/nothing")).status_code == 404
+    assert (await client.post("/v1/models/pv/rollback")).status_code == 401
+    refused = await client.post("/v1/models/pv/rollback", headers=key)
+    assert refused.status_code == 409
+    assert "nothing to roll back" in refused.json()["detail"]["detail"]
+
+
+async def test_without_a_place_for_models_there_are_none(tmp_path):
+    world = World()
+    app = FastAPI()
+    app.include_router(forecaster_router(world.handlers, Auth.open(ServiceSettings(data=tmp_path), world.clock)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://testserver") as client:
+        assert (await client.get("/v1/models")).status_code == 404
 
 
 async def test_rooms_and_scores_are_shown(served):

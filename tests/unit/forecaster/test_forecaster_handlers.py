@@ -28,7 +28,7 @@ from pems_common.messages import (
     read_body,
     wrap,
 )
-from pems_forecaster.domain.forecast import Books, Inputs, horizon_slots, make_forecast
+from pems_forecaster.domain.forecast import Contests, Inputs, horizon_slots, make_forecast
 from pems_forecaster.domain.grid import slot_no
 from pems_forecaster.domain.learning import learn_prices
 from pems_forecaster.domain.sampler import SlotSampler, uncontrolled_load_w
@@ -42,11 +42,13 @@ SITE = HOME.site.id
 class World:
     """A bus, a clock, and a forecaster on them."""
 
-    def __init__(self, history=None, state_dir=None, start=WINTER):
+    def __init__(self, history=None, state_dir=None, start=WINTER, trainer=None):
         self.clock = FakeClock(start)
         self.bus = MemoryBus(self.clock)
         self.health = Health(self.clock)
-        self.handlers = ForecasterHandlers(HOME, self.clock, self.bus, history, state_dir=state_dir, health=self.health)
+        self.handlers = ForecasterHandlers(
+            HOME, self.clock, self.bus, history, state_dir=state_dir, trainer=trainer, health=self.health
+        )
         self.issued: list[Forecast] = []
 
     async def tell(self, body):
@@ -236,7 +238,7 @@ async def test_damaged_memory_is_set_aside(tmp_path, text):
     assert await world.forecast() is not None
     assert path.with_suffix(".damaged").exists()
     await world.handlers.stop()
-    assert json.loads(path.read_text())["version"] == 1
+    assert json.loads(path.read_text())["version"] == 2
 
 
 class FakeHistory:
@@ -354,7 +356,7 @@ def test_no_look_into_the_future(hour):
                     update={"buy_czk_kwh": prices.buy_czk_kwh.model_copy(update={"values": values})}
                 )
             inputs = inputs_from(history, weather=weather, prices=junk)
-            bodies.append(make_forecast(HOME, calendar(), grid, inputs, Books()).body)
+            bodies.append(make_forecast(HOME, calendar(), grid, inputs, Contests()).body)
         assert bodies[0].model_dump_json() == bodies[1].model_dump_json()
 
 

@@ -20,7 +20,7 @@ from pems_forecaster.domain.grid import LocalCalendar, slot_at, slot_no
 from pems_forecaster.domain.learning import learn_prices
 from pems_forecaster.domain.load import load_band, load_base, load_profile, prior_shape
 from pems_forecaster.domain.outdoor import outdoor_band, outdoor_base
-from pems_forecaster.domain.prices import price_bands, spot_base
+from pems_forecaster.domain.prices import price_bands, released_slot, spot_band, spot_base
 from pems_forecaster.domain.residuals import ResidualBook
 from pems_forecaster.domain.slot_history import SlotHistory
 
@@ -101,7 +101,7 @@ def test_load_bands_are_ordered_and_first_hours_lean_on_measurements():
         history.put("load_w", slot, 2400.0)
     profiles = load_profile(history, cal, grid.first, HOME.base_load_w)
     base = load_base(grid, history, cal, profiles, 2400.0)
-    band = load_band(base, grid.lead_h, ResidualBook((0.5, 4.0)))
+    band = load_band(base.band, base.scale_w, grid.lead_h, ResidualBook((0.5, 4.0)))
     assert (band.p10 >= 0).all()
     assert (band.p10 <= band.p50).all()
     assert (band.p50 <= band.p90).all()
@@ -114,7 +114,9 @@ def test_published_prices_are_exact():
     grid = grid_at(WINTER + timedelta(hours=10))
     history = SlotHistory()
     learn_prices(history, prices)
-    bands = price_bands(grid, prices, history, calendar(), HOME.tariff, ZONE, ResidualBook((16.0, 26.0)))
+    base = spot_base(grid, history, calendar(), released_slot(grid, prices))
+    spot = spot_band(base, grid.lead_h, ResidualBook((16.0, 26.0)))
+    bands = price_bands(grid, prices, spot, HOME.tariff, ZONE)
     known = 26 * 4
     assert bands.known[:known].all()
     assert not bands.known[known:].any()
@@ -136,14 +138,15 @@ def test_unknown_prices_follow_similar_days_and_the_tariff():
     local = np.array([cal.place(int(n))[1] for n in grid.slots])
     assert base.p50[(local >= 73) & (local < 79)].min() > 200.0
     assert base.p50[(local > 4) & (local < 60)].max() < 100.0
-    bands = price_bands(grid, None, history, cal, HOME.tariff, ZONE, ResidualBook((16.0, 26.0)))
+    spot = spot_band(base, grid.lead_h, ResidualBook((16.0, 26.0)))
+    bands = price_bands(grid, None, spot, HOME.tariff, ZONE)
     assert bands.degraded == ("no_prices",)
     version = HOME.tariff.versions[0]
     for i in (3, 40, 150):
         at = slot_at(int(grid.slots[i])).astimezone(ZONE)
-        czk = bands.spot_eur.p50[i] * HOME.tariff.fallback_eur_czk / 1000
+        czk = spot.p50[i] * HOME.tariff.fallback_eur_czk / 1000
         assert bands.buy.p50[i] == pytest.approx(version.buy_czk_kwh(czk, at))
-    width = bands.spot_eur.p90 - bands.spot_eur.p10
+    width = spot.p90 - spot.p10
     assert width[96:192].mean() > width[:96].mean()
 
 
@@ -156,7 +159,9 @@ def test_prices_that_are_not_released_are_not_learnt():
 
 
 def test_no_price_history_gives_a_plausible_day():
-    bands = price_bands(grid_at(WINTER), None, SlotHistory(), calendar(), HOME.tariff, ZONE, ResidualBook((16.0,)))
+    grid = grid_at(WINTER)
+    spot = spot_base(grid, SlotHistory(), calendar(), released_slot(grid, None))
+    bands = price_bands(grid, None, spot, HOME.tariff, ZONE)
     assert 1.0 < bands.buy.p50.mean() < 5.0
     assert (bands.buy.p10 < bands.buy.p90).all()
 

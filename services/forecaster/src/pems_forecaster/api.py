@@ -1,12 +1,15 @@
-"""REST of the forecaster: forecasts, room models, scores."""
+"""REST of the forecaster: forecasts, room models, scores, trained models."""
 
 from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Response
 
 from pems_common.auth import Auth
+from pems_common.errors import PermanentError
 from pems_common.messages import Envelope, Score, Thermal
+from pems_forecaster.domain.training import LIVE_KINDS
 from pems_forecaster.handlers import ForecasterHandlers
+from pems_forecaster.model_life import ModelLife
 
 __all__ = ["forecaster_router"]
 
@@ -64,4 +67,64 @@ def forecaster_router(handlers: ForecasterHandlers, auth: Auth) -> APIRouter:
     async def scores() -> dict[str, Score]:
         return handlers.scores()
 
+    @router.get("/models", summary="Trained models, the newest first, and what is published of each kind")
+    async def models() -> dict[str, Any]:
+        life = _life()
+        return {
+            "published": life.published(),
+            "models": [record.to_json() for record in life.registry.all()],
+            "trainings": [vars(job) for job in life.jobs()],
+        }
+
+    @router.get("/models/{version}", summary="All that is known of one model")
+    async def model(version: str) -> dict[str, Any]:
+        life = _life()
+        record = life.registry.get(version)
+        if record is None:
+            raise HTTPException(404, {"detail": f"no model {version!r}", "remedy": "see GET /v1/models"})
+        return {**record.to_json(), **life.details(record)}
+
+    @router.post(
+        "/models/{kind}/train",
+        status_code=202,
+        summary="Train a model of a kind now",
+        dependencies=[Depends(auth.require_write)],
+    )
+    async def train(kind: str, response: Response) -> dict[str, Any]:
+        try:
+            job = _life().retrain(kind, "asked")
+        except KeyError:
+            raise HTTPException(404, _no_kind(kind)) from None
+        response.headers["Location"] = f"/v1/trainings/{job.id}"
+        return vars(job)
+
+    @router.get("/trainings/{job_id}", summary="How far a training is")
+    async def training(job_id: str) -> dict[str, Any]:
+        job = _life().job(job_id)
+        if job is None:
+            raise HTTPException(404, {"detail": "no such training is kept", "remedy": "see GET /v1/models"})
+        return vars(job)
+
+    @router.post(
+        "/models/{kind}/rollback",
+        summary="Return from the active model to the one before, or to the simple method",
+        dependencies=[Depends(auth.require_write)],
+    )
+    async def roll_back(kind: str) -> dict[str, str]:
+        try:
+            return {"kind": kind, "active": _life().roll_back(kind)}
+        except KeyError:
+            raise HTTPException(404, _no_kind(kind)) from None
+        except PermanentError as error:
+            raise HTTPException(409, {"detail": error.message, "remedy": error.remedy}) from error
+
+    def _life() -> ModelLife:
+        if handlers.life is None:
+            raise HTTPException(404, {"detail": "this forecaster trains no models", "remedy": "give it a data folder"})
+        return handlers.life
+
     return router
+
+
+def _no_kind(kind: str) -> dict[str, str]:
+    return {"detail": f"there are no models of kind {kind!r}", "remedy": f"kinds are {', '.join(LIVE_KINDS)}"}

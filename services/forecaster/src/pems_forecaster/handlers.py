@@ -5,7 +5,7 @@ All durations are house time but for `LEAST_WALL_S`, which spares the machine in
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from pems_common.messages import (
     read_body,
     wrap,
 )
+from pems_common.standing_alerts import StandingAlerts
+from pems_forecaster.adapters.lesson_store import LessonStore
+from pems_forecaster.adapters.model_registry import ModelRegistry
 from pems_forecaster.adapters.state_file import StateFile
 from pems_forecaster.backfill import backfill, warm_up
 from pems_forecaster.domain.forecast import (
@@ -40,10 +43,13 @@ from pems_forecaster.domain.forecast import (
 )
 from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
 from pems_forecaster.domain.learning import day_scores, learn_prices, learn_slot
+from pems_forecaster.domain.lessons import MEASURED
 from pems_forecaster.domain.observer import HouseObserver
 from pems_forecaster.domain.rooms import prior_models
 from pems_forecaster.domain.sampler import SlotSampler
 from pems_forecaster.memory import Memory
+from pems_forecaster.model_life import ModelLife
+from pems_forecaster.ports import Trainer
 from pems_forecaster.room_watch import RoomWatch, sun_ratio
 
 __all__ = ["ForecasterHandlers"]
@@ -69,6 +75,8 @@ class ForecasterHandlers:
         history: HistoryReader | None = None,
         *,
         state_dir: Path | None = None,
+        trainer: Trainer | None = None,
+        background: bool = False,
         source: str = "forecaster",
         health: Health | None = None,
     ) -> None:
@@ -79,7 +87,9 @@ class ForecasterHandlers:
             clock: House and wall time.
             bus: Where telemetry, weather and prices come from, and forecasts go to.
             history: Stored history to begin with, None where there is none.
-            state_dir: Where own memory is kept over restarts; None keeps none.
+            state_dir: Where own memory, lessons and models are kept over restarts; None keeps none.
+            trainer: Who trains models; None (or no `state_dir`) leaves it at the simple methods.
+            background: True trains beside everything else, False within a tick (lockstep, tests).
             source: `source` of the messages.
             health: Where to report.
         """
@@ -91,6 +101,18 @@ class ForecasterHandlers:
         self._models = prior_models(home)
         file = None if state_dir is None else StateFile(state_dir / f"forecaster-{self._site}.json")
         self._memory = Memory(self._models, file)
+        self.life: ModelLife | None = None
+        if state_dir is not None and trainer is not None:
+            self.life = ModelLife(
+                home,
+                clock,
+                self._memory,
+                LessonStore(state_dir / f"lessons-{self._site}.sqlite"),
+                ModelRegistry(state_dir / "models" / self._site),
+                trainer,
+                StandingAlerts(self._site, clock, bus, source),
+                background=background,
+            )
         self._slot, self._rooms = SlotSampler(), RoomWatch(home, self._calendar)
         self._telemetry: Envelope | None = None
         self._weather: tuple[str, Weather] | None = None
@@ -103,6 +125,7 @@ class ForecasterHandlers:
         self._requests: OrderedDict[str, str | None] = OrderedDict()
         self._pending_scores: list[Score] = []
         self._score_day: int | None = None
+        self._judge = False
         self._saved_at: datetime | None = None
         self._backfill_tries = 0 if history is None else BACKFILL_TRIES
         self._backfill_wall: float | None = None
@@ -130,6 +153,8 @@ class ForecasterHandlers:
         if self._health is not None:
             self._health.declare("forecast", required=False, detail="no forecast yet")
         self._memory.load(self._clock.now())
+        if self.life is not None:
+            self.life.start()
 
     async def on_state(self, poke: Envelope) -> None:
         """New weather or prices: forecast anew, unless the last forecast already knew them."""
@@ -151,6 +176,8 @@ class ForecasterHandlers:
         await self._guarded(self._issue_if_due)
         await self._guarded(self._publish_thermal_if_due)
         await self._guarded(self._publish_scores_if_due)
+        if self.life is not None:
+            await self.life.tick()
         self._save_if_due()
 
     async def _issue_now(self) -> None:
@@ -159,6 +186,8 @@ class ForecasterHandlers:
 
     async def stop(self) -> None:
         """Save what was learnt."""
+        if self.life is not None:
+            await self.life.stop()
         self._save()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -194,15 +223,23 @@ class ForecasterHandlers:
         if now_slot <= self._slot.slot:
             return
         prices = None if self._prices is None else self._prices[1]
-        learn_slot(self._home, self._memory.history, self._memory.books, self._slot.slot, self._slot.finish(), prices)
+        self._learn(self._slot.slot, self._slot.finish(), prices)
         for missed in range(max(self._slot.slot + 1, now_slot - 96), now_slot):
-            learn_slot(self._home, self._memory.history, self._memory.books, missed, {}, prices)
+            self._learn(missed, {}, prices)
         self._slot.slot = now_slot
         self._memory.history.prune(now_slot)
         day = self._calendar.place(now_slot)[0]
         if self._score_day is not None and day != self._score_day:
-            self._pending_scores += day_scores(self._memory.history, self._memory.books)
+            self._pending_scores += day_scores(self._memory.history, self._memory.contests)
+            self._judge = True
         self._score_day = day
+
+    def _learn(self, slot: int, means: Mapping[str, float], prices: Prices | None) -> None:
+        history = self._memory.history
+        learn_slot(self._home, history, self._memory.contests, slot, means, prices)
+        if self.life is not None:
+            kept = {name: history.get(name, slot, before=slot + 1) for name in MEASURED}
+            self.life.learn(slot, {name: value for name, value in kept.items() if value is not None})
 
     async def _backfill_if_due(self) -> None:
         """Read the stored history once; try again for a while where ingest is not there yet."""
@@ -295,7 +332,7 @@ class ForecasterHandlers:
 
     async def _issue(self, now: datetime) -> None:
         """Make, publish and remember a forecast."""
-        began, books = self._clock.monotonic(), self._memory.books
+        began, contests = self._clock.monotonic(), self._memory.contests
         silent = self._telemetry is None or now - self._telemetry.at > TELEMETRY_SILENT
         known = (self._weather, self._prices)
         ids = tuple(item[0] for item in known if item is not None)
@@ -308,9 +345,13 @@ class ForecasterHandlers:
             ids=ids if self._telemetry is None else (*ids, self._telemetry.id),
             telemetry_silent=silent,
         )
-        made = make_forecast(self._home, self._calendar, Grid(now, horizon_slots(self._home)), inputs, books)
+        models = {} if self.life is None else self.life.models
+        grid = Grid(now, horizon_slots(self._home))
+        made = make_forecast(self._home, self._calendar, grid, inputs, contests, models)
         envelope = await self._publish(made.body)
-        remember(made, books, self._memory.history)
+        remember(made, contests, self._memory.history)
+        if self.life is not None:
+            self.life.listen(made)
         self._made = made
         self._forecasts[envelope.id] = envelope
         while len(self._forecasts) > KEPT_FORECASTS:
@@ -326,7 +367,7 @@ class ForecasterHandlers:
             "forecast issued",
             slots=made.grid.count,
             degraded=degraded,
-            experience_days={kind: round(self._memory.books.of(kind).days, 1) for kind in KINDS},
+            experience_days={kind: round(self._memory.contests.of(kind).book.days, 1) for kind in KINDS},
             took_ms=round(1000 * took_s, 1),
         )
         if self._health is not None:
@@ -343,6 +384,9 @@ class ForecasterHandlers:
             await self._publish(self._pending_scores[0])
             score = self._pending_scores.pop(0)
             self._memory.scores[score.kind] = score
+        if self._judge and self.life is not None:
+            await self.life.on_day()
+        self._judge = False
 
     # --- what the API shows ----------------------------------------------------------------------
 

@@ -9,21 +9,27 @@ if __name__ == "__main__":
 
 from pems_common.runner import Running, Runtime, run_service
 from pems_forecaster.adapters.history_http import HistoryHttp
+from pems_forecaster.adapters.trainers import ProcessTrainer
 from pems_forecaster.api import forecaster_router
 from pems_forecaster.handlers import ForecasterHandlers
 
 __all__ = ["build", "main"]
 
+TRAINING_THREADS, TRAINING_MEMORY_MB = 1, 1500
+
 
 def build(rt: Runtime) -> Running:
     """Wire the forecaster."""
     history = HistoryHttp(rt.settings.url_of("ingest"), api_key=rt.auth.internal_key)
+    folder = rt.settings.data / "forecaster"
     handlers = ForecasterHandlers(
         rt.home,
         rt.clock,
         rt.bus,
         history,
-        state_dir=rt.settings.data / "forecaster",
+        state_dir=folder,
+        trainer=ProcessTrainer(folder / "training.lock", threads=TRAINING_THREADS, memory_mb=TRAINING_MEMORY_MB),
+        background=True,
         source=rt.source,
         health=rt.health,
     )

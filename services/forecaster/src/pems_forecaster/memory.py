@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pems_common.errors import PermanentError
 from pems_common.logs import get_logger
 from pems_common.messages import RoomModel, Score
 from pems_forecaster.adapters.state_file import StateFile
-from pems_forecaster.domain.forecast import KINDS, Books
+from pems_forecaster.domain.forecast import KINDS, SIMPLE, Contests
 from pems_forecaster.domain.observer import HouseObserver
 from pems_forecaster.domain.slot_history import SlotHistory
 
 __all__ = ["Memory"]
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 _log = get_logger("forecaster.memory")
 
 
@@ -28,7 +29,7 @@ class Memory:
 
     def _clear(self) -> None:
         self.history = SlotHistory()
-        self.books = Books()
+        self.contests = Contests()
         self.observer = HouseObserver(self._models)
         self.scores: dict[str, Score] = {}
 
@@ -41,7 +42,7 @@ class Memory:
             if document is not None:
                 self._take(document, now)
                 self.restored = True
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (PermanentError, ValueError, KeyError, TypeError, AttributeError) as error:
             _log.error("memory is damaged, it is set aside", file=str(self._file.path), error=repr(error))
             self._file.set_aside()
             self._clear()
@@ -49,11 +50,15 @@ class Memory:
             _log.error("memory cannot be read", file=str(self._file.path), error=repr(error))
 
     def _take(self, document: Mapping[str, Any], now: datetime) -> None:
-        if document.get("version") != STATE_VERSION:
-            raise ValueError(f"version {document.get('version')!r} is not {STATE_VERSION}")
+        version = document.get("version")
+        if version not in (1, STATE_VERSION):
+            raise ValueError(f"version {version!r} is not {STATE_VERSION}")
         self.history = SlotHistory.from_json(document["history"])
         for kind in KINDS:
-            self.books.of(kind).load_json(document["books"][kind])
+            if version == 1:  # before there were models
+                self.contests.of(kind).arms[SIMPLE[kind]].book.load_json(document["books"][kind])
+            else:
+                self.contests.of(kind).load_json(document["contests"][kind])
         self.observer.load_json(document["observer"], now)
         self.scores = {kind: Score.read(score) for kind, score in document["scores"].items()}
         _log.info("memory loaded", load_slots=len(self.history.series.get("load_w", {})))
@@ -66,7 +71,7 @@ class Memory:
             "version": STATE_VERSION,
             "saved_at": now.isoformat(),
             "history": self.history.to_json(),
-            "books": {kind: self.books.of(kind).to_json() for kind in KINDS},
+            "contests": {kind: self.contests.of(kind).to_json() for kind in KINDS},
             "observer": self.observer.to_json(),
             "scores": {kind: score.model_dump(mode="json") for kind, score in self.scores.items()},
         }

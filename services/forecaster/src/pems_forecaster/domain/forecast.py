@@ -4,29 +4,33 @@ Nothing in here looks at a measurement of the running slot or later, at a price 
 weather that became available later.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_common.messages import Forecast, Prices, Series, Weather
 from pems_forecaster.domain import load, outdoor, prices, pv, pv_bands
 from pems_forecaster.domain.bands import Quantiles
+from pems_forecaster.domain.contest import Contest, ContestRules
 from pems_forecaster.domain.fine_weather import FineWeather, fine_weather
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Grid, LocalCalendar
+from pems_forecaster.domain.live_model import LiveModel, Situation
 from pems_forecaster.domain.residuals import ResidualBook
-from pems_forecaster.domain.slot_history import SlotHistory
+from pems_forecaster.domain.slot_history import LIMITED_SHARE, SlotHistory
 
-__all__ = ["KINDS", "LIMITED_SHARE", "Books", "Inputs", "Made", "horizon_slots", "make_forecast", "remember"]
+__all__ = ["KINDS", "SIMPLE", "Contests", "Inputs", "Made", "Said", "horizon_slots", "make_forecast", "remember"]
 
 KINDS = ("pv", "load", "price", "temperature")
 MARGIN_H = 6
-VERSIONS = {"pv": "physics-1", "load": "climatology-1", "price": "similar-days-1", "temperature": "nwp-1"}
+SIMPLE = {"pv": "physics-1", "load": "climatology-1", "price": "similar-days-1", "temperature": "nwp-1"}
 USUAL_CORRELATION = {"pv": 0.85, "load": 0.5, "price": 0.9}
 RECENT_SLOTS = 4
-LIMITED_SHARE = 0.3
-"""A slot in which PV was held back for longer than this share teaches nothing."""
+
+Finish = Callable[[Quantiles, ResidualBook], Quantiles]
+"""Makes of a base band the one that is published: corrected by own errors, inside its limits."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +56,67 @@ class Inputs:
     telemetry_silent: bool = False
 
 
-@dataclass
-class Books:
-    """Own errors per kind. Leads: nowcast, half a day, one and two days; prices only where unknown."""
+_LEADS_H = (0.5, 4.0, 14.0, 38.0)
 
-    pv: ResidualBook = field(default_factory=lambda: ResidualBook((0.5, 4.0, 14.0, 38.0), slots_per_day=36.0))
-    load: ResidualBook = field(default_factory=lambda: ResidualBook((0.5, 4.0, 14.0, 38.0)))
-    price: ResidualBook = field(default_factory=lambda: ResidualBook((16.0, 26.0, 38.0)))
-    temperature: ResidualBook = field(default_factory=lambda: ResidualBook((0.5, 4.0, 14.0, 38.0)))
 
-    def of(self, kind: str) -> ResidualBook:
-        """Return the book of a kind."""
-        return {"pv": self.pv, "load": self.load, "price": self.price, "temperature": self.temperature}[kind]
+class Contests:
+    """The methods of each kind. Leads: nowcast, half a day, one and two days; prices only where unknown."""
+
+    def __init__(self, rules: ContestRules | None = None) -> None:
+        """Begin with the simple methods."""
+        books: dict[str, Callable[[], ResidualBook]] = {
+            "pv": lambda: ResidualBook(_LEADS_H, slots_per_day=36.0),
+            "load": lambda: ResidualBook(_LEADS_H),
+            "price": lambda: ResidualBook((16.0, 26.0, 38.0)),
+            "temperature": lambda: ResidualBook(_LEADS_H),
+        }
+        self._of = {kind: Contest(SIMPLE[kind], make, rules) for kind, make in books.items()}
+
+    def of(self, kind: str) -> Contest:
+        """Return the methods of a kind."""
+        return self._of[kind]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one method said.
+
+    Attributes:
+        base: Before its own errors corrected it.
+        band: After.
+        model: What the trained model itself said, None for the simple method.
+    """
+
+    base: Quantiles
+    band: Quantiles
+    model: Quantiles | None = None
 
 
 @dataclass(frozen=True)
 class Made:
-    """A forecast, and what has to be remembered of it to learn from its errors."""
+    """A forecast, and what has to be remembered of it to learn from its errors.
+
+    Attributes:
+        body: As published.
+        grid: Its slots.
+        weather: On them.
+        pv_expected_w: What the physical chain expects.
+        pv_clear_w: The same under a cloudless sky.
+        said: By kind and version of the method.
+        scale: What errors are divided by, by kind; 0 where nothing is learnt.
+        price_unknown: 1 where the price is not public, else 0.
+        failed: Why models could not be used, by version.
+    """
 
     body: Forecast
     grid: Grid
     weather: FineWeather
     pv_expected_w: Floats
     pv_clear_w: Floats
-    base: Mapping[str, Floats]
+    said: Mapping[str, Mapping[str, Said]]
     scale: Mapping[str, Floats]
-    bands: Mapping[str, Quantiles]
     price_unknown: Floats
+    failed: Mapping[str, str]
 
 
 def horizon_slots(home: Home) -> int:
@@ -112,16 +150,18 @@ def make_forecast(
     calendar: LocalCalendar,
     grid: Grid,
     inputs: Inputs,
-    books: Books,
+    contests: Contests,
+    models: Mapping[str, LiveModel] | None = None,
 ) -> Made:
-    """Make one forecast.
+    """Make one forecast, by all methods that take part; those that are active are published.
 
     Args:
         home: The site.
         calendar: Local days of the site.
         grid: Slots, with the issue time.
         inputs: What is known.
-        books: Own errors so far.
+        contests: Methods, with their own errors so far.
+        models: Trained models by version.
     """
     recent_pv, clear_index = _recent_pv_error(home, inputs.history, grid)
     fine = fine_weather(
@@ -133,17 +173,35 @@ def make_forecast(
         altitude_m=home.site.altitude_m,
         clear_index=clear_index,
     )
-    lead_h = grid.lead_h
+    lead_h, released = grid.lead_h, prices.released_slot(grid, inputs.prices)
     power = pv.pv_power(home.pv, fine)
-    pv_base = pv_bands.pv_base(home.pv, power, fine, lead_h, recent_pv)
-    pv_band = pv_bands.pv_band(home.pv, pv_base, power, lead_h, books.pv)
     profiles = load.load_profile(inputs.history, calendar, grid.first, home.base_load_w)
     load_base = load.load_base(grid, inputs.history, calendar, profiles, inputs.load_now_w)
-    load_band = load.load_band(load_base, lead_h, books.load)
     error_k = None if inputs.outdoor_now_c is None else inputs.outdoor_now_c - float(fine.temperature_c[0])
-    air_base = outdoor.outdoor_base(fine, lead_h, error_k)
-    air_band = outdoor.outdoor_band(air_base, lead_h, books.temperature)
-    bands = prices.price_bands(grid, inputs.prices, inputs.history, calendar, home.tariff, home.site.zone, books.price)
+    simple: dict[str, tuple[Quantiles, Finish]] = {
+        "pv": (
+            pv_bands.pv_base(home.pv, power, fine, lead_h, recent_pv),
+            lambda band, book: pv_bands.pv_band(home.pv, band, power, lead_h, book),
+        ),
+        "load": (load_base.band, lambda band, book: load.load_band(band, load_base.scale_w, lead_h, book)),
+        "price": (
+            prices.spot_base(grid, inputs.history, calendar, released),
+            lambda band, book: prices.spot_band(band, lead_h, book),
+        ),
+        "temperature": (
+            outdoor.outdoor_base(fine, lead_h, error_k),
+            lambda band, book: outdoor.outdoor_band(band, lead_h, book),
+        ),
+    }
+    situation = Situation(home, calendar, grid, fine, inputs.history, released)
+    failed: dict[str, str] = {}
+    said = {
+        kind: _all_say(contests.of(kind), base, finish, situation, models or {}, failed)
+        for kind, (base, finish) in simple.items()
+    }
+    versions = {kind: _published(contests.of(kind), said[kind]) for kind in KINDS}
+    best = {kind: said[kind][version].band for kind, version in versions.items()}
+    bands = prices.price_bands(grid, inputs.prices, best["price"], home.tariff, home.site.zone)
     degraded = [*fine.degraded, *bands.degraded]
     if inputs.telemetry_silent:
         degraded.append("no_telemetry")
@@ -152,17 +210,17 @@ def make_forecast(
         issued_at=grid.issued_at,
         available_at=grid.issued_at,
         horizon_s=grid.count * SLOT_S,
-        pv_power_w=pv_band.message(start, 1),
-        load_power_w=load_band.message(start, 1),
+        pv_power_w=best["pv"].message(start, 1),
+        load_power_w=best["load"].message(start, 1),
         buy_czk_kwh=bands.buy.message(start, 5),
         sell_czk_kwh=bands.sell.message(start, 5),
-        outdoor_temperature_c=air_band.message(start, 2),
+        outdoor_temperature_c=best["temperature"].message(start, 2),
         solar_w_m2={
             name: Series.of(start, SLOT_S, values.tolist(), 1) for name, values in pv.facade_irradiance(fine).items()
         },
-        correlation={kind: books.of(kind).correlation() or usual for kind, usual in USUAL_CORRELATION.items()},
-        models=VERSIONS,
-        coverage=_coverage(books),
+        correlation={kind: contests.of(kind).book.correlation() or usual for kind, usual in USUAL_CORRELATION.items()},
+        models=versions,
+        coverage=_coverage(contests),
         inputs=inputs.ids,
         degraded=tuple(degraded),
     )
@@ -173,12 +231,7 @@ def make_forecast(
         weather=fine,
         pv_expected_w=power.expected_w,
         pv_clear_w=power.clear_w,
-        base={
-            "pv": pv_base.p50,
-            "load": load_base.band.p50,
-            "temperature": air_base.p50,
-            "price": bands.spot_base_eur.p50,
-        },
+        said=said,
         scale={
             # Twilight errors relative to almost nothing teach nothing: those slots are not remembered.
             "pv": np.where(power.clear_w > 0.02 * home.pv.inverter_ac_limit_w, power.clear_w, 0.0),
@@ -186,31 +239,59 @@ def make_forecast(
             "temperature": ones,
             "price": ones,
         },
-        bands={"pv": pv_band, "load": load_band, "temperature": air_band, "price": bands.spot_eur},
         price_unknown=np.where(bands.known, 0.0, 1.0),
+        failed=failed,
     )
 
 
-def _coverage(books: Books) -> dict[str, dict[str, float]]:
+def _all_say(
+    contest: Contest,
+    simple: Quantiles,
+    finish: Finish,
+    situation: Situation,
+    models: Mapping[str, LiveModel],
+    failed: dict[str, str],
+) -> dict[str, Said]:
+    """Let each method speak; a model that cannot is passed over, and told in `failed`."""
+    said = {contest.simple: Said(simple, finish(simple, contest.arms[contest.simple].book))}
+    for version in contest.models:
+        arm = contest.arms[version]
+        try:
+            own = models[version].predict(situation)
+        except (KeyError, ValueError, PermanentError) as error:
+            failed[version] = f"{error}"
+            continue
+        base = arm.mixed(simple, own)
+        said[version] = Said(base, finish(base, arm.book), own)
+    return said
+
+
+def _published(contest: Contest, said: Mapping[str, Said]) -> str:
+    """The active method, or the simple one where it could not speak."""
+    return contest.active if contest.active in said else contest.simple
+
+
+def _coverage(contests: Contests) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = {}
     for kind in KINDS:
-        days = {str(day): books.of(kind).coverage_pct(day) for day in (1, 2)}
+        days = {str(day): contests.of(kind).book.coverage_pct(day) for day in (1, 2)}
         known = {day: share for day, share in days.items() if share is not None}
         if known:
             result[kind] = known
     return result
 
 
-def remember(made: Made, books: Books, history: SlotHistory) -> None:
-    """Remember what a forecast said, to compare it with the truth later."""
+def remember(made: Made, contests: Contests, history: SlotHistory) -> None:
+    """Remember what each method said, to compare it with the truth later."""
     for kind in KINDS:
-        books.of(kind).remember(
-            made.grid.slots,
-            made.base[kind],
-            made.scale[kind],
-            made.bands[kind],
-            usable=made.price_unknown if kind == "price" else None,
-        )
+        contest, scale = contests.of(kind), made.scale[kind]
+        usable = made.price_unknown if kind == "price" else np.ones(made.grid.count)
+        simple = made.said[kind][contest.simple].base
+        for version, said in made.said[kind].items():
+            arm = contest.arms[version]
+            arm.book.remember(made.grid.slots, said.base.p50, scale, said.band, usable=usable)
+            if said.model is not None:
+                arm.listen(made.grid.slots, simple, said.model, np.where(scale > 0.0, usable, 0.0))
     first = made.grid.first
     history.put("pv_expected_w", first, float(made.pv_expected_w[0]))
     history.put("pv_clear_w", first, float(made.pv_clear_w[0]))

@@ -6,10 +6,11 @@ import numpy as np
 
 from pems_common.home import Home
 from pems_common.messages import Prices, Score
-from pems_forecaster.domain.forecast import KINDS, LIMITED_SHARE, VERSIONS, Books
-from pems_forecaster.domain.grid import SLOTS_PER_DAY, slot_at, slot_no
+from pems_forecaster.domain.contest import DayQuality
+from pems_forecaster.domain.forecast import KINDS, Contests
+from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Ints, slot_at, slot_no
 from pems_forecaster.domain.residuals import Matched, day_metrics
-from pems_forecaster.domain.slot_history import SlotHistory
+from pems_forecaster.domain.slot_history import LIMITED_SHARE, SlotHistory
 
 __all__ = ["day_scores", "learn_prices", "learn_slot"]
 
@@ -28,7 +29,7 @@ def learn_prices(history: SlotHistory, prices: Prices) -> None:
 
 
 def learn_slot(
-    home: Home, history: SlotHistory, books: Books, slot: int, means: Mapping[str, float], prices: Prices | None
+    home: Home, history: SlotHistory, contests: Contests, slot: int, means: Mapping[str, float], prices: Prices | None
 ) -> None:
     """Take the means of a finished slot: keep them, and compare them with what was forecast.
 
@@ -46,18 +47,29 @@ def learn_slot(
         limited = True
     if limited:
         history.put("pv_limited", slot, 1.0)
-    books.pv.match(slot, pv_w, train=not limited)
-    books.load.match(slot, means.get("load_w"))
-    books.temperature.match(slot, means.get("outdoor_c"))
-    books.price.match(slot, history.get("spot_eur_mwh", slot, before=slot + 1))
+    contests.of("pv").match(slot, pv_w, train=not limited)
+    contests.of("load").match(slot, means.get("load_w"))
+    contests.of("temperature").match(slot, means.get("outdoor_c"))
+    contests.of("price").match(slot, history.get("spot_eur_mwh", slot, before=slot + 1))
+    for kind in KINDS:
+        contests.of(kind).learn(slot + 1, lambda slots, kind=kind: _truth(history, kind, slots, slot + 1))  # type: ignore[misc]
 
 
-def day_scores(history: SlotHistory, books: Books) -> list[Score]:
+def _truth(history: SlotHistory, kind: str, slots: Ints, before: int) -> Floats:
+    """What was measured of slots, NaN where unknown or held back."""
+    values = history.at(_SERIES[kind], slots, before=before)
+    if kind == "pv":
+        limited = np.nan_to_num(history.at("pv_limited", slots, before=before)) > LIMITED_SHARE
+        values = np.where(limited, np.nan, values)
+    return values
+
+
+def day_scores(history: SlotHistory, contests: Contests) -> list[Score]:
     """Score the slots matched since the last call, per kind, with persistence (same slot some days ago) beside it."""
     scores = []
     for kind in KINDS:
         metrics: dict[str, float] = {}
-        for day, matched in sorted(books.of(kind).take_today().items()):
+        for day, matched in sorted(contests.of(kind).close_day().items()):
             if not matched:
                 continue
             metrics |= {f"{name}_day{day}": value for name, value in day_metrics(matched).items()}
@@ -66,10 +78,16 @@ def day_scores(history: SlotHistory, books: Books) -> list[Score]:
                 metrics[f"persistence_mae_day{day}"] = round(baseline, 4)
                 if baseline > 0.0:
                     metrics[f"skill_day{day}"] = round(1.0 - metrics[f"mae_day{day}"] / baseline, 4)
+        if "skill_day1" in metrics:
+            contests.of(kind).note_quality(DayQuality(metrics["skill_day1"], metrics["mae_day1"]))
         if metrics:
             scores.append(
                 Score(
-                    kind=f"forecast.{kind}", window="1d", metrics=metrics, model=VERSIONS[kind], baseline="persistence"
+                    kind=f"forecast.{kind}",
+                    window="1d",
+                    metrics=metrics,
+                    model=contests.of(kind).active,
+                    baseline="persistence",
                 )
             )
     return scores

@@ -145,9 +145,8 @@ def load_base(
     return LoadBase(band.tidy(0.0), np.maximum(p50, 80.0), profiles[False].days + profiles[True].days)
 
 
-def load_band(base: LoadBase, lead_h: Floats, book: ResidualBook) -> Quantiles:
+def load_band(band: Quantiles, scale_w: Floats, lead_h: Floats, book: ResidualBook) -> Quantiles:
     """Band as published: a little wider with lead time, corrected by own residuals, never negative."""
     widen = 1.0 + 0.05 * lead_h / 24.0
-    band = base.band
     wide = Quantiles(band.p50 - widen * (band.p50 - band.p10), band.p50, band.p50 + widen * (band.p90 - band.p50))
-    return book.correct(wide, base.scale_w, lead_h).tidy(0.0)
+    return book.correct(wide, scale_w, lead_h).tidy(0.0)

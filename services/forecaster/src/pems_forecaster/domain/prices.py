@@ -18,7 +18,7 @@ from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Grid, Ints, Local
 from pems_forecaster.domain.residuals import ResidualBook
 from pems_forecaster.domain.slot_history import SlotHistory
 
-__all__ = ["PriceBands", "price_bands", "spot_base"]
+__all__ = ["PriceBands", "price_bands", "released_slot", "spot_band", "spot_base"]
 
 HISTORY_DAYS = 28
 AGE_DAYS = 5.0
@@ -35,12 +35,10 @@ _PRIOR_SHAPE = (
 
 @dataclass(frozen=True)
 class PriceBands:
-    """Buy and sell bands [CZK/kWh], the spot band behind them [EUR/MWh], and which slots are published."""
+    """Buy and sell bands [CZK/kWh], and which slots are published."""
 
     buy: Quantiles
     sell: Quantiles
-    spot_eur: Quantiles
-    spot_base_eur: Quantiles
     known: NDArray[np.bool_]
     degraded: tuple[str, ...]
 
@@ -97,19 +95,18 @@ def _similar(table: Floats, days: Ints, day_rest: NDArray[np.bool_], day: int, r
     return own, effective
 
 
-def price_bands(
-    grid: Grid,
-    prices: Prices | None,
-    history: SlotHistory,
-    calendar: LocalCalendar,
-    tariff: Tariff,
-    zone: ZoneInfo,
-    book: ResidualBook,
-) -> PriceBands:
-    """Make buy and sell bands over the grid."""
-    released = grid.first if prices is None else max(slot_no(prices.known_until), grid.first)
-    base = spot_base(grid, history, calendar, released)
-    spot = book.correct(base, np.ones(grid.count), grid.lead_h).tidy()
+def spot_band(base: Quantiles, lead_h: Floats, book: ResidualBook) -> Quantiles:
+    """Correct a spot band [EUR/MWh] by own errors."""
+    return book.correct(base, np.ones(len(lead_h)), lead_h).tidy()
+
+
+def released_slot(grid: Grid, prices: Prices | None) -> int:
+    """Return the number of the first slot from the grid's start on whose price is not public."""
+    return grid.first if prices is None else max(slot_no(prices.known_until), grid.first)
+
+
+def price_bands(grid: Grid, prices: Prices | None, spot: Quantiles, tariff: Tariff, zone: ZoneInfo) -> PriceBands:
+    """Make buy and sell bands over the grid: what is published, and the tariff on `spot` [EUR/MWh] beyond."""
     rate = tariff.fallback_eur_czk if prices is None else prices.eur_czk
     buy = np.empty((3, grid.count))
     sell = np.empty((3, grid.count))
@@ -128,4 +125,4 @@ def price_bands(
             buy[j, i] = version.buy_czk_kwh(czk, local)
             sell[j, i] = version.sell_czk_kwh(czk)
     degraded = () if known[:4].any() else ("no_prices",)
-    return PriceBands(Quantiles(*buy).tidy(), Quantiles(*sell).tidy(), spot, base, known, degraded)
+    return PriceBands(Quantiles(*buy).tidy(), Quantiles(*sell).tidy(), known, degraded)

@@ -40,11 +40,12 @@ class Issued:
 
 @dataclass(frozen=True)
 class Matched:
-    """An issued value and its truth."""
+    """An issued value and its truth, at one of the kept leads [h]."""
 
     slot: int
     issued: Issued
     actual: float
+    lead_h: float = 0.0
 
     @property
     def inside(self) -> bool:
@@ -99,13 +100,13 @@ class ResidualBook:
 
     def match(self, slot: int, actual: float | None, *, train: bool = True) -> None:
         """Compare a measured slot with what was said about it; `train=False` (curtailed, faulty) only forgets."""
-        for lead in self._leads:
+        for hours, lead in zip(self.leads_h, self._leads, strict=True):
             issued = lead.pending.pop(slot, None)
             for old in [n for n in lead.pending if n < slot - SLOTS_PER_DAY]:
                 del lead.pending[old]
             if issued is None or actual is None or not train or not np.isfinite(actual):
                 continue
-            matched = Matched(slot, issued, actual)
+            matched = Matched(slot, issued, actual, hours)
             lead.errors.append((actual - issued.base) / issued.scale)
             lead.inside.append(matched.inside)
             lead.factor *= float(np.exp(STEP * (0.8 if not matched.inside else -0.2)))

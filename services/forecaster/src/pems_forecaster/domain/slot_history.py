@@ -10,9 +10,11 @@ import numpy as np
 
 from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Ints
 
-__all__ = ["KEEP_DAYS", "SlotHistory"]
+__all__ = ["KEEP_DAYS", "LIMITED_SHARE", "SlotHistory"]
 
 KEEP_DAYS = 35
+LIMITED_SHARE = 0.3
+"""A slot in which PV was held back for longer than this share teaches nothing."""
 
 
 @dataclass

@@ -1,0 +1,61 @@
+"""A training in a process of its own: `python -m pems_forecaster.train_child JOB`, started by `ProcessTrainer`.
+
+Tells its progress as JSON lines. Exit codes: 0 done, 3 too little to learn from, 4 another training runs.
+"""
+
+import fcntl
+import json
+import os
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from pems_common.errors import PermanentError
+from pems_common.home import Home
+from pems_forecaster.domain.lessons import Lessons
+from pems_forecaster.domain.training import train_model
+
+__all__ = ["main"]
+
+_NICE = 10
+
+
+def _tell(**said: object) -> None:
+    print(json.dumps(said), flush=True)
+
+
+def main(path: Path) -> int:
+    """Train what the job file says, into the file's folder."""
+    with np.load(path, allow_pickle=False) as file:
+        head = json.loads(str(file["head"]))
+        lessons = Lessons.of_arrays({name: file[name] for name in file.files if name != "head"})
+    os.nice(_NICE)
+    bound = int(head["memory_mb"]) * 1_000_000
+    with suppress(ValueError, OSError):  # systems that know no such bound
+        resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+    with Path(head["lock"]).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return 4
+        try:
+            result = train_model(
+                head["kind"],
+                Home.model_validate(head["home"]),
+                lessons,
+                path.parent,
+                threads=int(head["threads"]),
+                progress=lambda share, what: _tell(share=share, what=what),
+            )
+        except PermanentError as error:
+            print(error.message)
+            return 3
+    _tell(result=result.to_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,92 @@
+"""What models learn from: kept, given back, pruned, and never from the future."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pems_forecaster.adapters.lesson_store import KEEP_DAYS, LessonStore
+from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY
+from pems_forecaster.domain.lessons import RUN_COLUMNS, Lessons, WeatherRun
+
+FIRST = 1_900_000
+
+
+def a_run(first: int, slots: int = 216, value: float = 1.0) -> WeatherRun:
+    columns = {name: value + k + np.arange(slots) / 1000.0 for k, name in enumerate(RUN_COLUMNS)}
+    return WeatherRun(first * SLOT_S + 60, first, columns)
+
+
+def test_what_was_kept_comes_back_with_gaps_and_over_a_restart(tmp_path: Path):
+    store = LessonStore(tmp_path / "deep" / "lessons.sqlite")
+    store.put(FIRST, {"pv_w": 100.0, "load_w": 300.0, "outdoor_c": 5.0, "pv_limited": float("nan")})
+    store.put(FIRST + 2, {"pv_w": 120.0, "spot_eur_mwh": -5.0})
+    store.put_run(a_run(FIRST))
+    store.put_run(a_run(FIRST + 1, value=3.0))
+    store.close()
+    lessons = LessonStore(tmp_path / "deep" / "lessons.sqlite").lessons(FIRST + 3)
+    assert (lessons.first, lessons.until) == (FIRST, FIRST + 3)
+    np.testing.assert_array_equal(lessons.measured["pv_w"], [100.0, np.nan, 120.0])
+    np.testing.assert_array_equal(lessons.measured["spot_eur_mwh"], [np.nan, np.nan, -5.0])
+    assert np.isnan(lessons.measured["pv_limited"]).all()
+    assert [run.first for run in lessons.runs] == [FIRST, FIRST + 1]
+    np.testing.assert_allclose(
+        lessons.runs[1].columns["cloud_pct"], a_run(0, value=3.0).columns["cloud_pct"], rtol=1e-6
+    )
+
+
+def test_nothing_of_the_future_is_given():
+    store = LessonStore(None)
+    for slot in range(FIRST, FIRST + 10):
+        store.put(slot, {"spot_eur_mwh": float(slot)})
+        store.put_run(a_run(slot))
+    lessons = store.lessons(FIRST + 4)
+    assert lessons.until == FIRST + 4
+    assert lessons.measured["spot_eur_mwh"].max() == FIRST + 3
+    assert [run.first for run in lessons.runs] == [FIRST, FIRST + 1, FIRST + 2, FIRST + 3]
+
+
+def test_a_backfill_never_overrides_what_was_seen():
+    store = LessonStore(None)
+    store.put(FIRST + 1, {"load_w": 500.0})
+    store.put_series("load_w", FIRST, [100.0, 200.0, None, 400.0])
+    np.testing.assert_array_equal(store.lessons(FIRST + 4).measured["load_w"], [100.0, 500.0, np.nan, 400.0])
+
+
+def test_what_is_older_than_it_keeps_is_dropped():
+    store = LessonStore(None)
+    now = FIRST + KEEP_DAYS * SLOTS_PER_DAY + 1
+    for slot in (FIRST, FIRST + 2):
+        store.put(slot, {"pv_w": 1.0})
+        store.put_run(a_run(slot))
+    store.prune(now)
+    lessons = store.lessons(now)
+    assert lessons.first == FIRST + 2
+    assert [run.first for run in lessons.runs] == [FIRST + 2]
+
+
+def test_a_damaged_file_is_set_aside(tmp_path: Path):
+    path = tmp_path / "lessons.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    store = LessonStore(path)
+    store.put(FIRST, {"pv_w": 1.0})
+    assert store.lessons(FIRST + 1).first == FIRST
+    assert path.with_suffix(".damaged").exists()
+
+
+def test_an_empty_store_gives_empty_lessons():
+    lessons = LessonStore(None).lessons(FIRST)
+    assert (lessons.first, lessons.until, lessons.runs) == (FIRST, FIRST, ())
+    assert lessons.days("pv_w") == 0.0
+
+
+def test_lessons_travel_as_plain_arrays():
+    lessons = Lessons(
+        FIRST,
+        {name: np.array([1.0, np.nan, k]) for k, name in enumerate(("pv_w", "pv_limited", "load_w", "spot_eur_mwh"))},
+        (a_run(FIRST, 5), a_run(FIRST + 1, 9)),
+    )
+    again = Lessons.of_arrays(lessons.arrays())
+    assert (again.first, again.until) == (lessons.first, lessons.until)
+    assert [len(run.slots) for run in again.runs] == [5, 9]
+    np.testing.assert_array_equal(again.runs[0].columns["wind_m_s"], lessons.runs[0].columns["wind_m_s"])
+    np.testing.assert_array_equal(again.at("pv_w", np.array([FIRST - 1, FIRST, FIRST + 3])), [np.nan, 1.0, np.nan])
