@@ -280,7 +280,7 @@ def test_small_parts():
 
 
 def weather(at: datetime, hours: int = 72) -> Weather:
-    series = Series.of(at, 3600, [float(i) for i in range(hours)])
+    series = Series.of(at, 3600, [float(i % 24) for i in range(hours)])
     return Weather(
         provider="test",
         run_at=at,
@@ -343,10 +343,11 @@ async def test_no_weather_at_all_is_told_after_three_rounds():
     sky = Sky()
     sky.error = SourceError("http_429", "x", retry_after_s=7200)
     feed = WeatherFeed([sky], every=timedelta(hours=1))
-    for _ in range(3):
-        await feed.refresh(NOON)
+    for i in range(3):
+        assert feed.stale(NOON) == ""
+        await feed.refresh(NOON + i * timedelta(hours=2))
     assert feed.stale(NOON) != ""
-    assert not feed.due(NOON + timedelta(minutes=119))
+    assert not feed.due(NOON + timedelta(minutes=4 * 60 + 119))
 
 
 # --- choice -----------------------------------------------------------------------------------

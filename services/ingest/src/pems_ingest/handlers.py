@@ -101,6 +101,7 @@ class IngestHandlers:
         self.alerts = AlertBook(bus, clock, site=home.site.id, source=self._source)
         self.latest: dict[str, Envelope] = {}
         self._published: dict[str, object] = {}
+        self._told_weather: dict[str, tuple[Weather, bool]] = {}
         self._next_publish_s = clock.monotonic()
         self._next_look_s = clock.monotonic()
         self._slot: datetime | None = None
@@ -143,8 +144,7 @@ class IngestHandlers:
         except UnavailableError as error:
             _log.warning("the bus is away", error=str(error))
         try:
-            limit = 16 if type == "prices" else 1
-            found += await self.store.messages(type, now - timedelta(days=8), now + timedelta(seconds=1), limit=limit)
+            found += await self.store.messages(type, now - timedelta(days=8), now + timedelta(seconds=1), limit=16)
         except UnavailableError as error:
             _log.warning("the history is away", error=str(error))
         return sorted((e for e in found if e.at <= now), key=lambda e: e.seq, reverse=True)
@@ -241,10 +241,22 @@ class IngestHandlers:
             prices = self._prices = self.prices.message(now)
             if prices is None or await self._publish(prices):
                 self._published["prices"] = state
-        if self._published.get("weather") != self.weather.revision:
-            weather = self.weather.message()
-            if weather is None or await self._publish(weather):
-                self._published["weather"] = self.weather.revision
+        revision = self.weather.revision
+        if self._published.get("weather") != revision and await self._publish_weather():
+            self._published["weather"] = revision
+
+    async def _publish_weather(self) -> bool:
+        """Publish each provider's forecast that changed, the one that leads last; whether the bus took them."""
+        taken = True
+        messages = self.weather.messages()
+        for weather in reversed(messages):
+            state = (weather, weather is messages[0])
+            if self._told_weather.get(weather.provider) != state:
+                if await self._publish(*state):
+                    self._told_weather[weather.provider] = state
+                else:
+                    taken = False
+        return taken
 
     async def _forget_what_the_bus_lost(self) -> None:
         for type in ("prices", "weather"):
@@ -254,12 +266,16 @@ class IngestHandlers:
             try:
                 if await self._bus.latest(type, envelope.site, envelope.subject) is None:
                     self._published.pop(type, None)
+                    if type == "weather":
+                        self._told_weather.clear()
             except UnavailableError:
                 return
 
-    async def _publish(self, body: Body) -> bool:
+    async def _publish(self, body: Body, leads: bool = True) -> bool:
+        """Publish; what `leads` is what the API shows of its type. Returns whether the bus took it."""
         envelope = wrap(body, site=self._home.site.id, clock=self._clock, source=self._source)
-        self.latest[envelope.type] = envelope
+        if leads:
+            self.latest[envelope.type] = envelope
         try:
             await self._bus.publish(envelope)
         except UnavailableError as error:

@@ -12,6 +12,7 @@ from pems_ingest.adapters.sqlite_history import SqliteHistory
 from pems_ingest.api import make_router
 from pems_ingest.feeds import choose_feeds
 from pems_ingest.handlers import IngestHandlers
+from pems_ingest.past_weather import PastWeather
 from pems_ingest.settings import IngestSettings
 from pems_ingest.sources.fetch import Fetcher
 
@@ -48,6 +49,9 @@ def build(rt: Runtime) -> Running:
         handlers.intake.udp_dropped,
     )
     background: list[BackgroundTask] = [udp.run, *handlers.background()]
+    if feeds.past is not None:
+        past = PastWeather(feeds.past, store, handlers.history, rt.clock, site=rt.home.site.id, source=rt.source)
+        background.append(past.run)
     return Running(handlers, routers=[make_router(handlers, store, rt.home, rt.clock)], background=background)
 
 

@@ -30,6 +30,7 @@ from pems_common.messages.envelope import Envelope
 from pems_common.messages.expected import Evidence, Forecast, RoomModel, RoomState, Thermal
 from pems_common.messages.observed import (
     EvReading,
+    ExpectedPv,
     PhaseReading,
     Prices,
     Quality,
@@ -54,6 +55,7 @@ __all__ = [
     "Envelope",
     "EvReading",
     "Evidence",
+    "ExpectedPv",
     "Forecast",
     "Intent",
     "MessageType",

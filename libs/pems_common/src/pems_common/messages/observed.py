@@ -8,6 +8,7 @@ from pems_common.messages.series import Band, Body, Series
 
 __all__ = [
     "EvReading",
+    "ExpectedPv",
     "PhaseReading",
     "Prices",
     "Quality",
@@ -103,8 +104,23 @@ class WeatherQuantiles(Body):
     ghi_w_m2: Band
 
 
+class ExpectedPv(Body):
+    """PV power that an outside service expects of this plant [W], the mean of each slot.
+
+    `available_at` is when it could be known. Not every service gives the outer quantiles.
+    """
+
+    available_at: AwareDatetime
+    p10: Series | None = None
+    p50: Series
+    p90: Series | None = None
+
+
 class Weather(Body):
-    """A weather forecast run. `available_at` is when it could be known; irradiance is the mean of each slot."""
+    """A weather forecast run. `available_at` is when it could be known; irradiance is the mean of each slot.
+
+    `pv_power_w` holds what services that forecast PV power said, by their name (docs/adr/0011-outside-pv-forecasts.md).
+    """
 
     provider: str
     run_at: AwareDatetime
@@ -118,4 +134,5 @@ class Weather(Body):
     humidity_pct: Series | None = None
     snow_depth_m: Series | None = None
     quantiles: WeatherQuantiles | None = None
+    pv_power_w: dict[str, ExpectedPv] = {}
     warnings: tuple[str, ...] = ()

@@ -51,14 +51,24 @@ class Fetcher:
         self._total_s, self._attempts, self._backoff_s, self._max_bytes = total_s, attempts, backoff_s, max_bytes
 
     async def get(
-        self, url: str, *, params: Mapping[str, str] | None = None, accept: Collection[str] = ("json",)
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[str] = ("json",),
+        attempts: int | None = None,
     ) -> bytes:
         """Return the body of a GET whose content type contains one of `accept`.
+
+        `attempts` instead of the usual number of tries: 1 where requests are counted.
 
         Raises:
             SourceError: No such body after all tries.
         """
-        return await self._retried("GET", url, params=params, content=None, headers={}, accept=accept)
+        return await self._retried(
+            "GET", url, params=params, content=None, headers=headers or {}, accept=accept, attempts=attempts
+        )
 
     async def post(
         self, url: str, *, content: bytes, headers: Mapping[str, str], accept: Collection[str] = ("xml",)
@@ -79,8 +89,9 @@ class Fetcher:
         content: bytes | None,
         headers: Mapping[str, str],
         accept: Collection[str],
+        attempts: int | None = None,
     ) -> bytes:
-        attempt = 0
+        attempt, most = 0, attempts or self._attempts
         while True:
             attempt += 1
             try:
@@ -95,7 +106,7 @@ class Fetcher:
                     raise
                 if failure.reason in {"too_large", "wrong_type"}:
                     raise
-            if attempt >= self._attempts or (error.retry_after_s or 0.0) > _RETRY_AFTER_INLINE_S:
+            if attempt >= most or (error.retry_after_s or 0.0) > _RETRY_AFTER_INLINE_S:
                 raise error
             pause_s = self._backoff_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
             await self._clock.sleep_wall(max(pause_s, error.retry_after_s or 0.0))

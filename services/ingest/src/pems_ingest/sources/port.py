@@ -1,14 +1,24 @@
-"""What the feeds want from any source of prices, exchange rates and weather."""
+"""What the feeds want from any source of prices, exchange rates, weather and PV forecasts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from pems_common.errors import UnavailableError
-from pems_common.messages import Weather
+from pems_common.messages import ExpectedPv, Weather, WeatherQuantiles
 
-__all__ = ["RateSource", "SourceError", "SourceHealth", "SpotDays", "SpotSource", "WeatherSource"]
+__all__ = [
+    "PastSource",
+    "PvSource",
+    "RateSource",
+    "SourceError",
+    "SourceHealth",
+    "SpotDays",
+    "SpotSource",
+    "SpreadSource",
+    "WeatherSource",
+]
 
 
 class SourceError(UnavailableError):
@@ -81,6 +91,63 @@ class WeatherSource(Protocol):
 
     async def forecast(self, now: datetime) -> Weather:
         """Return the newest forecast run that is known at `now`.
+
+        Raises:
+            SourceError: Nothing usable came.
+        """
+
+
+class PastSource(Protocol):
+    """An archive of weather forecasts."""
+
+    @property
+    def name(self) -> str:
+        """Provider in messages."""
+
+    @property
+    def days_max(self) -> int:
+        """Days that may be asked for at once."""
+
+    async def history(self, first: date, last: date) -> list[Weather]:
+        """Return one forecast per UTC day `first..last` as it could be known then; days without data are absent.
+
+        Raises:
+            SourceError: Nothing usable came.
+        """
+
+
+class SpreadSource(Protocol):
+    """A source of how sure the weather is."""
+
+    @property
+    def name(self) -> str:
+        """Name on screens."""
+
+    @property
+    def every(self) -> timedelta:
+        """How often it has something new."""
+
+    async def spread(self, now: datetime) -> WeatherQuantiles:
+        """Return the newest quantiles that are known at `now`.
+
+        Raises:
+            SourceError: Nothing usable came.
+        """
+
+
+class PvSource(Protocol):
+    """A service that forecasts the power of this PV plant."""
+
+    @property
+    def name(self) -> str:
+        """Name in messages and on screens."""
+
+    @property
+    def every(self) -> timedelta:
+        """Least time between two questions."""
+
+    async def power(self, now: datetime) -> ExpectedPv:
+        """Return the newest forecast that is known at `now`.
 
         Raises:
             SourceError: Nothing usable came.
