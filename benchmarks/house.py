@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = load_home(ROOT / "config" / "home.yaml")
 
 
-def _world(recorded: bool, seed: int) -> World:
+def open_case_world(recorded: bool, seed: int) -> World:
+    """Open the generated world of a seed, or the recorded one."""
     data = Path(os.environ.get("PEMS_DATA_DIR") or ROOT.parent / "shared" / "data")
     if recorded and not data.is_dir():
         sys.exit(f"no data sets in {data}: set PEMS_DATA_DIR")
@@ -44,7 +45,7 @@ def _world(recorded: bool, seed: int) -> World:
 
 
 async def _case(start: datetime, days: float, seed: int, recorded: bool) -> bool:
-    world, length = _world(recorded, seed), timedelta(days=days)
+    world, length = open_case_world(recorded, seed), timedelta(days=days)
     rules_run = HouseRun(HOME, world, start, seed=seed, planner="mute")
     rules = await rules_run.run(length)
     began = time.perf_counter()

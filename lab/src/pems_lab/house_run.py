@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from pems_common.bus.memory import MemoryBus
@@ -17,6 +18,7 @@ from pems_common.timegrid import slot_start
 from pems_common.world import World
 from pems_controller.adapters.store import ControllerStore
 from pems_controller.handlers import ControllerHandlers
+from pems_forecaster.adapters.trainers import InlineTrainer
 from pems_forecaster.handlers import ForecasterHandlers
 from pems_house.handlers import HouseHandlers
 from pems_ingest.adapters.sqlite_history import SqliteHistory
@@ -89,6 +91,7 @@ class HouseRun:
         seed: Of the simulated house.
         planner: `on`, or `mute`: no plan is ever made, so the controller stays on its rules.
         thermal: Changes the room models that the planner is told (a fault), None for the honest ones.
+        models: Where forecast models are kept and trained (within the tick); None leaves it at the simple methods.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class HouseRun:
         seed: int = 0,
         planner: Literal["on", "mute"] = "on",
         thermal: ThermalChange | None = None,
+        models: Path | None = None,
     ) -> None:
         """Wire everything; nothing runs yet."""
         self.home = home
@@ -130,7 +134,14 @@ class HouseRun:
             inline=True,
             label=feeds.label,
         )
-        self.forecaster = ForecasterHandlers(home, self.clock, self.bus, cast(HistoryStore, self.store))
+        self.forecaster = ForecasterHandlers(
+            home,
+            self.clock,
+            self.bus,
+            cast(HistoryStore, self.store),
+            state_dir=models,
+            trainer=InlineTrainer(),
+        )
         self.controller = ControllerHandlers(
             home,
             self.clock,

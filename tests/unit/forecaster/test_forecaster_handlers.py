@@ -28,6 +28,7 @@ from pems_common.messages import (
     read_body,
     wrap,
 )
+from pems_forecaster.adapters.trainers import InlineTrainer
 from pems_forecaster.domain.forecast import Contests, Inputs, horizon_slots, make_forecast
 from pems_forecaster.domain.grid import slot_no
 from pems_forecaster.domain.learning import learn_prices
@@ -277,6 +278,18 @@ async def test_history_fills_the_memory_once_ingest_is_there():
     state = world.handlers._memory.observer.state("obyvak")
     assert state is not None
     assert state.mass_c > 22.3
+    calls = history.calls
+    await world.minutes(3)
+    assert history.calls == calls
+
+
+async def test_models_learn_from_what_was_stored_before_they_were(tmp_path):
+    history = FakeHistory()
+    world = World(history=history, state_dir=tmp_path, trainer=InlineTrainer())
+    await world.minutes(25)
+    lessons = world.handlers.life._lessons.lessons(slot_no(WINTER))
+    assert lessons.days("load_w") > 395
+    assert lessons.at("load_w", np.array([slot_no(WINTER) - 300 * 96]))[0] == pytest.approx(1500 - 0.2 * 3000)
     calls = history.calls
     await world.minutes(3)
     assert history.calls == calls

@@ -9,9 +9,13 @@ from pems_common.timegrid import SLOT, slot_start
 from pems_forecaster.domain.grid import LocalCalendar, slot_no
 from pems_forecaster.domain.load import HISTORY_DAYS
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
+from pems_forecaster.domain.sampler import EXPORTING_W, FULL_SOC_PCT
 from pems_forecaster.domain.slot_history import SlotHistory
 
-__all__ = ["backfill", "warm_up"]
+__all__ = ["LESSON_DAYS", "backfill", "measured_columns", "warm_up"]
+
+LESSON_DAYS = 28
+"""Days of older history that are read at once."""
 
 WARM_UP = timedelta(hours=48)
 DIRECT = {
@@ -19,6 +23,8 @@ DIRECT = {
     "outdoor_c": "outdoor_temperature_c",
     "spot_eur_mwh": "price.spot_eur_mwh",
 }
+
+_LIMITING = ("battery_soc_pct", "grid_power_w")
 
 Columns = Mapping[str, list[float | None]]
 
@@ -39,12 +45,36 @@ async def backfill(home: Home, reader: HistoryReader, history: SlotHistory, now:
     """
     end = slot_start(now)
     start = end - timedelta(days=HISTORY_DAYS)
-    names = [*DIRECT.values(), "load_power_w", "ev.power_w", "water.power_w", *map(_relay, home.rooms)]
-    columns = await reader.slots(names, start, end)
     first = slot_no(start)
-    for own, stored in DIRECT.items():
-        history.put_missing(own, first, columns.get(stored, []))
-    return history.put_missing("load_w", first, uncontrolled(home, columns))
+    columns = await measured_columns(home, reader, start, end)
+    new = {name: history.put_missing(name, first, values) for name, values in columns.items() if name != "pv_limited"}
+    return new["load_w"]
+
+
+async def measured_columns(
+    home: Home, reader: HistoryReader, start: datetime, end: datetime
+) -> dict[str, list[float | None]]:
+    """Read what the forecaster learns from of `[start, end)`, by its own names of series.
+
+    Raises:
+        UnavailableError: The history is away.
+    """
+    names = [*DIRECT.values(), "load_power_w", "ev.power_w", "water.power_w", *_LIMITING, *map(_relay, home.rooms)]
+    columns = await reader.slots(names, start, end)
+    return {
+        **{own: columns.get(stored, []) for own, stored in DIRECT.items()},
+        "load_w": uncontrolled(home, columns),
+        "pv_limited": _limited(columns),
+    }
+
+
+def _limited(columns: Columns) -> list[float | None]:
+    """1 where the battery was full and nothing was exported, so that PV may have been held back; None where unknown."""
+    soc, grid = (columns.get(name, []) for name in _LIMITING)
+    return [
+        None if s is None or g is None else float(s >= FULL_SOC_PCT and g >= -EXPORTING_W)
+        for s, g in zip(soc, grid, strict=False)
+    ]
 
 
 def uncontrolled(home: Home, columns: Columns) -> list[float | None]:

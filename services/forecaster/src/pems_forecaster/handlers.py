@@ -7,6 +7,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from pems_common.bus import Bus
@@ -115,7 +116,7 @@ class ForecasterHandlers:
             )
         self._slot, self._rooms = SlotSampler(), RoomWatch(home, self._calendar)
         self._telemetry: Envelope | None = None
-        self._weather: tuple[str, Weather] | None = None
+        self._weathers: dict[str, tuple[int, str, Weather]] = {}
         self._prices: tuple[str, Prices] | None = None
         self._dirty = False
         self._issued_slot = -1
@@ -129,6 +130,7 @@ class ForecasterHandlers:
         self._saved_at: datetime | None = None
         self._backfill_tries = 0 if history is None else BACKFILL_TRIES
         self._backfill_wall: float | None = None
+        self._filled = False
         self._turn = asyncio.Lock()
 
     # --- Service ---------------------------------------------------------------------------------
@@ -191,11 +193,11 @@ class ForecasterHandlers:
         self._save()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a step that needs the bus; without it the step is tried again at the next tick."""
+        """Run a step that needs the bus or ingest; without them it is tried again at the next tick."""
         try:
             await work()
         except UnavailableError as error:
-            self._log.warning("the bus is away", error=str(error))
+            self._log.warning("a step waits for the next tick", error=str(error))
 
     # --- listening and learning ------------------------------------------------------------------
 
@@ -243,7 +245,11 @@ class ForecasterHandlers:
 
     async def _backfill_if_due(self) -> None:
         """Read the stored history once; try again for a while where ingest is not there yet."""
-        if self._reader is None or self._backfill_tries <= 0:
+        if self._reader is None:
+            return
+        if self._backfill_tries <= 0:
+            if self.life is not None and self._filled:
+                await self._guarded(partial(self.life.read_older, self._reader))
             return
         wall = self._clock.monotonic()
         if self._backfill_wall is not None and wall - self._backfill_wall < BACKFILL_RETRY_WALL_S:
@@ -258,7 +264,7 @@ class ForecasterHandlers:
                 seen = await warm_up(self._home, self._reader, observer, self._calendar, now)
                 if seen:
                     self._memory.observer = observer
-            self._backfill_tries = 0
+            self._backfill_tries, self._filled = 0, True
             self._dirty = self._dirty or filled > 0
             self._log.info("memory filled from the stored history", load_slots=filled)
         except UnavailableError as error:
@@ -306,22 +312,21 @@ class ForecasterHandlers:
             return
         self._close_slots(slot_no(now))
         await self._read_inputs(now)
-        if self._telemetry is None and self._weather is None:
+        if self._telemetry is None and not self._weathers:
             return
         await self._issue(now)
         self._issued_slot, self._issued_wall, self._dirty = slot_no(now), wall, False
 
     async def _read_inputs(self, now: datetime) -> None:
-        """Read the latest weather (newest run of all providers) and prices; what was there before stays if gone."""
-        best = None if self._weather is None else self._weather[1].run_at
+        """Read the latest weather of all providers, and prices; what was there before stays if it is gone."""
         for envelope in (await self._bus.latest_all("weather", self._site)).values():
             try:
                 weather = read_body(envelope, Weather)
             except PermanentError as error:
                 self._log.warning("weather cannot be read", error=str(error))
                 continue
-            if weather.available_at <= now and (best is None or weather.run_at >= best):
-                self._weather, best = (envelope.id, weather), weather.run_at
+            if weather.available_at <= now:
+                self._weathers[weather.provider] = (envelope.seq, envelope.id, weather)
         newest = await self._bus.latest("prices", self._site)
         if newest is not None and (self._prices is None or newest.id != self._prices[0]):
             try:
@@ -334,16 +339,20 @@ class ForecasterHandlers:
         """Make, publish and remember a forecast."""
         began, contests = self._clock.monotonic(), self._memory.contests
         silent = self._telemetry is None or now - self._telemetry.at > TELEMETRY_SILENT
-        known = (self._weather, self._prices)
-        ids = tuple(item[0] for item in known if item is not None)
+        # The provider that leads is published last.
+        by_turn = sorted(self._weathers.values(), key=lambda item: item[:2], reverse=True)
+        ids = [envelope_id for _, envelope_id, _ in by_turn]
+        ids += [] if self._prices is None else [self._prices[0]]
+        ids += [] if self._telemetry is None else [self._telemetry.id]
         inputs = Inputs(
-            weather=None if self._weather is None else self._weather[1],
+            weather=by_turn[0][2] if by_turn else None,
             prices=None if self._prices is None else self._prices[1],
             history=self._memory.history,
             load_now_w=self._slot.mean("load_w"),
             outdoor_now_c=None if silent else self._rooms.outdoor_c,
-            ids=ids if self._telemetry is None else (*ids, self._telemetry.id),
+            ids=tuple(ids),
             telemetry_silent=silent,
+            others=tuple(weather for _, _, weather in by_turn[1:]),
         )
         models = {} if self.life is None else self.life.models
         grid = Grid(now, horizon_slots(self._home))

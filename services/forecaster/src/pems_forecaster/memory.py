@@ -59,6 +59,8 @@ class Memory:
                 self.contests.of(kind).arms[SIMPLE[kind]].book.load_json(document["books"][kind])
             else:
                 self.contests.of(kind).load_json(document["contests"][kind])
+        if "consensus" in document:
+            self.contests.consensus.load_json(document["consensus"])
         self.observer.load_json(document["observer"], now)
         self.scores = {kind: Score.read(score) for kind, score in document["scores"].items()}
         _log.info("memory loaded", load_slots=len(self.history.series.get("load_w", {})))
@@ -72,6 +74,7 @@ class Memory:
             "saved_at": now.isoformat(),
             "history": self.history.to_json(),
             "contests": {kind: self.contests.of(kind).to_json() for kind in KINDS},
+            "consensus": self.contests.consensus.to_json(),
             "observer": self.observer.to_json(),
             "scores": {kind: score.model_dump(mode="json") for kind, score in self.scores.items()},
         }

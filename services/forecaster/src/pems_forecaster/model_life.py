@@ -14,17 +14,19 @@ from zlib import crc32
 
 from pems_common.clock import Clock
 from pems_common.errors import PemsError, PermanentError, UnavailableError
+from pems_common.history import HistoryReader
 from pems_common.home import Home
 from pems_common.ids import new_id
 from pems_common.logs import get_logger
 from pems_common.standing_alerts import StandingAlerts
-from pems_forecaster.adapters.lesson_store import LessonStore
+from pems_forecaster.adapters.lesson_store import KEEP_DAYS, LessonStore
 from pems_forecaster.adapters.model_registry import ModelRegistry
+from pems_forecaster.backfill import LESSON_DAYS, measured_columns
 from pems_forecaster.domain.contest import Contest, Pairing, Verdict
 from pems_forecaster.domain.drift import LEAST_DAYS, error_rose
 from pems_forecaster.domain.forecast import Made
-from pems_forecaster.domain.grid import slot_at, slot_no
-from pems_forecaster.domain.lessons import run_of
+from pems_forecaster.domain.grid import SLOTS_PER_DAY, slot_at, slot_no
+from pems_forecaster.domain.lessons import MEASURED, run_of
 from pems_forecaster.domain.live_model import LiveModel
 from pems_forecaster.domain.model_record import ModelRecord
 from pems_forecaster.domain.training import LIVE_KINDS, TrainingResult
@@ -102,6 +104,7 @@ class ModelLife:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._night: int | None = None
+        self._all_read = False
         self._not_before = 0.0
 
     # --- beginning -------------------------------------------------------------------------------
@@ -148,11 +151,32 @@ class ModelLife:
         except UnavailableError as error:
             _log.error("a lesson is lost", error=error.message)
 
+    async def read_older(self, reader: HistoryReader) -> None:
+        """Read what was stored before the lessons begin, four weeks at a call, until nothing older is found.
+
+        Raises:
+            UnavailableError: The history is away.
+        """
+        if self._all_read:
+            return
+        now = slot_no(self._clock.now())
+        oldest = self._lessons.oldest()
+        until = slot_at(now if oldest is None else min(oldest, now))
+        start = max(until - timedelta(days=LESSON_DAYS), slot_at(now - KEEP_DAYS * SLOTS_PER_DAY))
+        if start >= until:
+            self._all_read = True
+            return
+        columns = await measured_columns(self._home, reader, start, until)
+        for name in MEASURED:
+            self._lessons.put_series(name, slot_no(start), columns[name])
+        found = self._lessons.oldest()
+        self._all_read = found is None or found == oldest
+
     def listen(self, made: Made) -> None:
         """Keep the weather as it was told, four times a day, and drop models that could not speak."""
-        if made.grid.first % RUN_EVERY_SLOTS == 0 and not made.weather.guessed.any():
+        if made.grid.first % RUN_EVERY_SLOTS == 0 and not made.voices.weather.guessed.any():
             try:
-                self._lessons.put_run(run_of(made.grid, made.weather))
+                self._lessons.put_run(run_of(made.grid, made.voices.weather))
             except UnavailableError as error:
                 _log.error("a lesson is lost", error=error.message)
         for kind in LIVE_KINDS:
@@ -286,7 +310,7 @@ class ModelLife:
                 if not rival
                 else {"of": rival, "with": contest.active, **_shown(contest.paired(rival, contest.active))},
                 "believed": {version: contest.arms[version].blend.share for version in contest.models},
-                "coverage_pct": {day: contest.book.coverage_pct(day) for day in (1, 2)},
+                "coverage_pct_by_lead_h": contest.book.coverage_by_lead_pct(),
             }
         return result
 

@@ -11,7 +11,7 @@ from pems_common.logs import get_logger
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats
 from pems_forecaster.domain.lessons import MEASURED, RUN_COLUMNS, Lessons, WeatherRun
 
-__all__ = ["LessonStore"]
+__all__ = ["KEEP_DAYS", "LessonStore"]
 
 KEEP_DAYS = 400
 _TABLES = """
@@ -100,6 +100,11 @@ class LessonStore:
         with self._db:
             self._db.execute("DELETE FROM measured WHERE slot < ?", (oldest,))
             self._db.execute("DELETE FROM runs WHERE first < ?", (oldest,))
+
+    def oldest(self) -> int | None:
+        """Return the number of the oldest measured slot, None where there is none."""
+        found = self._db.execute("SELECT MIN(slot) FROM measured").fetchone()[0]
+        return None if found is None else int(found)
 
     def lessons(self, until: int, days: int = KEEP_DAYS) -> Lessons:
         """Return everything of the last days that was known when slot `until` began.

@@ -15,7 +15,7 @@ from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Grid, Int
 from pems_forecaster.domain.slot_history import SlotHistory
 from pems_forecaster.domain.sun import Sun, sun_at
 
-__all__ = ["FineWeather", "fine_weather", "refine_irradiance"]
+__all__ = ["FineWeather", "fine_weather", "on_slots", "refine_irradiance"]
 
 MARGIN = 2 * SLOTS_PER_DAY // 24
 """Slots computed beyond both ends of the grid, so that hours at its ends are whole there too."""
@@ -114,7 +114,8 @@ def _linear(series: Series | None, slots: Ints) -> Floats:
     return np.where(held, result, np.nan)
 
 
-def _irradiance(series: Series | None, slots: Ints, clear: Floats) -> Floats:
+def on_slots(series: Series | None, slots: Ints, clear: Floats) -> Floats:
+    """Put means of irradiance (or of power that follows it) on slots, shaped as a clear sky is; NaN where unknown."""
     if series is None or not series.values:
         return np.full(len(slots), np.nan)
     values = np.array([np.nan if v is None else v for v in series.values], dtype=np.float64)
@@ -172,7 +173,7 @@ def fine_weather(
     sun = sun_at(wide, latitude=latitude, longitude=longitude, altitude_m=altitude_m)
     nothing = np.full(len(wide), np.nan)
     before = grid.first
-    ghi = _irradiance(weather.ghi_w_m2, wide, sun.clear_ghi_w_m2) if weather else nothing
+    ghi = on_slots(weather.ghi_w_m2, wide, sun.clear_ghi_w_m2) if weather else nothing
     cloud = _linear(weather.cloud_cover_pct, wide) if weather else nothing
     temperature = _linear(weather.temperature_c, wide) if weather else nothing
     wind = _linear(weather.wind_m_s, wide) if weather else nothing
@@ -221,10 +222,10 @@ def _erbs_fill(ghi: Floats, sun: Sun) -> Floats:
 def _diffuse(weather: Weather, slots: Ints, sun: Sun, ghi: Floats) -> Floats | None:
     """Diffuse irradiance from the provider's DHI, or from its DNI; None where it gives neither."""
     if weather.dhi_w_m2 is not None:
-        dhi = _irradiance(weather.dhi_w_m2, slots, np.where(sun.up, np.maximum(sun.clear_dhi_w_m2, 1e-3), 0.0))
+        dhi = on_slots(weather.dhi_w_m2, slots, np.where(sun.up, np.maximum(sun.clear_dhi_w_m2, 1e-3), 0.0))
     elif weather.dni_w_m2 is not None:
         cosine = np.where(sun.up, np.maximum(np.cos(np.radians(sun.zenith_deg)), 0.0), 0.0)
-        dni = _irradiance(weather.dni_w_m2, slots, np.where(sun.up, np.maximum(sun.clear_dni_w_m2, 1e-3), 0.0))
+        dni = on_slots(weather.dni_w_m2, slots, np.where(sun.up, np.maximum(sun.clear_dni_w_m2, 1e-3), 0.0))
         dhi = ghi - dni * cosine
     else:
         return None

@@ -14,12 +14,14 @@ from pems_common.home import Home
 from pems_common.messages import Forecast, Prices, Series, Weather
 from pems_forecaster.domain import load, outdoor, prices, pv, pv_bands
 from pems_forecaster.domain.bands import Quantiles
+from pems_forecaster.domain.consensus import Consensus
 from pems_forecaster.domain.contest import Contest, ContestRules
-from pems_forecaster.domain.fine_weather import FineWeather, fine_weather
+from pems_forecaster.domain.fine_weather import fine_weather
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Grid, LocalCalendar
 from pems_forecaster.domain.live_model import LiveModel, Situation
 from pems_forecaster.domain.residuals import ResidualBook
 from pems_forecaster.domain.slot_history import LIMITED_SHARE, SlotHistory
+from pems_forecaster.domain.voices import Voices, listen_to
 
 __all__ = ["KINDS", "SIMPLE", "Contests", "Inputs", "Made", "Said", "horizon_slots", "make_forecast", "remember"]
 
@@ -38,13 +40,14 @@ class Inputs:
     """What a forecast is made from.
 
     Attributes:
-        weather: Latest run, None where silent.
+        weather: Latest run of the leading provider, None where silent.
         prices: Latest published prices, None where silent.
         history: Slot means; also holds coming prices that are released.
         load_now_w: Uncontrolled load of the running slot so far.
         outdoor_now_c: Outdoor temperature measured last.
         ids: Ids of the messages.
         telemetry_silent: No telemetry lately.
+        others: Latest runs of other providers.
     """
 
     weather: Weather | None
@@ -54,13 +57,17 @@ class Inputs:
     outdoor_now_c: float | None = None
     ids: tuple[str, ...] = ()
     telemetry_silent: bool = False
+    others: tuple[Weather, ...] = ()
 
 
 _LEADS_H = (0.5, 4.0, 14.0, 38.0)
 
 
 class Contests:
-    """The methods of each kind. Leads: nowcast, half a day, one and two days; prices only where unknown."""
+    """The methods of each kind, and how far each provider of weather is believed.
+
+    Leads: nowcast, half a day, one and two days; prices only where unknown.
+    """
 
     def __init__(self, rules: ContestRules | None = None) -> None:
         """Begin with the simple methods."""
@@ -70,6 +77,7 @@ class Contests:
             "price": lambda: ResidualBook((16.0, 26.0, 38.0)),
             "temperature": lambda: ResidualBook(_LEADS_H),
         }
+        self.consensus = Consensus()
         self._of = {kind: Contest(SIMPLE[kind], make, rules) for kind, make in books.items()}
 
     def of(self, kind: str) -> Contest:
@@ -99,9 +107,7 @@ class Made:
     Attributes:
         body: As published.
         grid: Its slots.
-        weather: On them.
-        pv_expected_w: What the physical chain expects.
-        pv_clear_w: The same under a cloudless sky.
+        voices: What each provider expects, and all together.
         said: By kind and version of the method.
         scale: What errors are divided by, by kind; 0 where nothing is learnt.
         price_unknown: 1 where the price is not public, else 0.
@@ -110,9 +116,7 @@ class Made:
 
     body: Forecast
     grid: Grid
-    weather: FineWeather
-    pv_expected_w: Floats
-    pv_clear_w: Floats
+    voices: Voices
     said: Mapping[str, Mapping[str, Said]]
     scale: Mapping[str, Floats]
     price_unknown: Floats
@@ -174,7 +178,8 @@ def make_forecast(
         clear_index=clear_index,
     )
     lead_h, released = grid.lead_h, prices.released_slot(grid, inputs.prices)
-    power = pv.pv_power(home.pv, fine)
+    voices = listen_to(home, grid, inputs.weather, inputs.others, inputs.history, fine, contests.consensus)
+    fine, power = voices.weather, voices.power
     profiles = load.load_profile(inputs.history, calendar, grid.first, home.base_load_w)
     load_base = load.load_base(grid, inputs.history, calendar, profiles, inputs.load_now_w)
     error_k = None if inputs.outdoor_now_c is None else inputs.outdoor_now_c - float(fine.temperature_c[0])
@@ -228,9 +233,7 @@ def make_forecast(
     return Made(
         body=body,
         grid=grid,
-        weather=fine,
-        pv_expected_w=power.expected_w,
-        pv_clear_w=power.clear_w,
+        voices=voices,
         said=said,
         scale={
             # Twilight errors relative to almost nothing teach nothing: those slots are not remembered.
@@ -292,9 +295,10 @@ def remember(made: Made, contests: Contests, history: SlotHistory) -> None:
             arm.book.remember(made.grid.slots, said.base.p50, scale, said.band, usable=usable)
             if said.model is not None:
                 arm.listen(made.grid.slots, simple, said.model, np.where(scale > 0.0, usable, 0.0))
-    first = made.grid.first
-    history.put("pv_expected_w", first, float(made.pv_expected_w[0]))
-    history.put("pv_clear_w", first, float(made.pv_clear_w[0]))
-    if not made.weather.guessed[0]:
-        history.put("ghi_w_m2", first, float(made.weather.ghi_w_m2[0]))
-        history.put("cloud_pct", first, float(made.weather.cloud_pct[0]))
+    first, voices = made.grid.first, made.voices
+    contests.consensus.remember(made.grid, voices.pv_w, voices.temperature_c)
+    history.put("pv_expected_w", first, float(voices.power.expected_w[0]))
+    history.put("pv_clear_w", first, float(voices.power.clear_w[0]))
+    if not voices.weather.guessed[0]:
+        history.put("ghi_w_m2", first, float(voices.weather.ghi_w_m2[0]))
+        history.put("cloud_pct", first, float(voices.weather.cloud_pct[0]))

@@ -16,6 +16,7 @@ __all__ = ["day_scores", "learn_prices", "learn_slot"]
 
 _SERIES = {"pv": "pv_w", "load": "load_w", "temperature": "outdoor_c", "price": "spot_eur_mwh"}
 CLIPPED_SHARE = 0.985
+_DAYLIGHT_SHARE = 0.03
 
 
 def learn_prices(history: SlotHistory, prices: Prices) -> None:
@@ -51,6 +52,10 @@ def learn_slot(
     contests.of("load").match(slot, means.get("load_w"))
     contests.of("temperature").match(slot, means.get("outdoor_c"))
     contests.of("price").match(slot, history.get("spot_eur_mwh", slot, before=slot + 1))
+    clear_w = history.get("pv_clear_w", slot, before=slot + 1) or 0.0
+    daylight = clear_w > _DAYLIGHT_SHARE * home.pv.inverter_ac_limit_w
+    contests.consensus.pv.match(slot, pv_w if daylight and not limited else None, clear_w)
+    contests.consensus.temperature.match(slot, means.get("outdoor_c"))
     for kind in KINDS:
         contests.of(kind).learn(slot + 1, lambda slots, kind=kind: _truth(history, kind, slots, slot + 1))  # type: ignore[misc]
 

@@ -160,6 +160,14 @@ class ResidualBook:
         hits = [hit for i in self.lead_day(day) for hit in self._leads[i].inside]
         return round(100.0 * sum(hits) / len(hits), 1) if len(hits) >= self._per_day / 2 else None
 
+    def coverage_by_lead_pct(self) -> dict[float, float]:
+        """Share of truth inside P10..P90 lately at each lead [h] that has half a day of it."""
+        return {
+            hours: round(100.0 * sum(lead.inside) / len(lead.inside), 1)
+            for hours, lead in zip(self.leads_h, self._leads, strict=True)
+            if len(lead.inside) >= self._per_day / 2
+        }
+
     def correlation(self) -> float | None:
         """Lag-1 correlation of the errors at the middle lead; None with less than a day of them."""
         errors = np.fromiter(self._leads[len(self._leads) // 2].errors, dtype=np.float64)
@@ -209,7 +217,7 @@ class ResidualBook:
 
 
 def day_metrics(matched: list[Matched]) -> dict[str, float]:
-    """Mean absolute error, RMSE, pinball loss and coverage [%] of matched slots."""
+    """Mean absolute error, RMSE, pinball loss, coverage [%] and width P90 - P10 of matched slots."""
     errors = np.array([m.actual - m.issued.p50 for m in matched])
     losses = [pinball(m.actual, m.issued.p10, m.issued.p50, m.issued.p90) for m in matched]
     return {
@@ -217,4 +225,5 @@ def day_metrics(matched: list[Matched]) -> dict[str, float]:
         "rmse": round(float(np.sqrt(np.mean(errors**2))), 4),
         "pinball": round(float(np.mean(losses)), 4),
         "coverage": round(100.0 * float(np.mean([m.inside for m in matched])), 2),
+        "width": round(float(np.mean([m.issued.p90 - m.issued.p10 for m in matched])), 4),
     }

@@ -11,7 +11,10 @@ import numpy as np
 from pems_common.home import Home
 from pems_common.messages import Telemetry
 
-__all__ = ["RoomSampler", "SlotSampler", "uncontrolled_load_w"]
+__all__ = ["EXPORTING_W", "FULL_SOC_PCT", "RoomSampler", "SlotSampler", "uncontrolled_load_w"]
+
+FULL_SOC_PCT, EXPORTING_W = 99.0, 150.0
+"""A battery that is full while less is exported may hold PV back."""
 
 _DISTRUSTED = ("stale", "missing")
 
@@ -52,8 +55,8 @@ class SlotSampler:
             self._put("pv_w", telemetry.pv_power_w)
         if _fresh(telemetry, "outdoor_temperature_c"):
             self._put("outdoor_c", telemetry.outdoor_temperature_c)
-        full = telemetry.battery_soc_pct is not None and telemetry.battery_soc_pct >= 99.0
-        exporting = telemetry.grid_power_w is not None and telemetry.grid_power_w < -150.0
+        full = telemetry.battery_soc_pct is not None and telemetry.battery_soc_pct >= FULL_SOC_PCT
+        exporting = telemetry.grid_power_w is not None and telemetry.grid_power_w < -EXPORTING_W
         self._put("pv_limited", 1.0 if full and not exporting else 0.0)
 
     def _put(self, name: str, value: float | None) -> None:
