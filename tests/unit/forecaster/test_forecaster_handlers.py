@@ -267,6 +267,14 @@ class FakeHistory:
                 columns[name] = [None] * count
         return columns
 
+    async def messages(self, type, start, end, *, subject=None, limit=1000):
+        """A run of each day of the last weeks, known at midnight."""
+        self.calls += 1
+        assert (type, subject) == ("weather", "open_meteo_previous_runs")
+        days = [WINTER - timedelta(days=k) for k in range(20, 0, -1)]
+        kept = [wrap(make_weather(day, 66), site=SITE, clock=FakeClock(day), source="t") for day in days]
+        return [envelope for envelope in kept if start <= envelope.at < end][-limit:]
+
 
 async def test_history_fills_the_memory_once_ingest_is_there():
     history = FakeHistory()
@@ -290,6 +298,8 @@ async def test_models_learn_from_what_was_stored_before_they_were(tmp_path):
     lessons = world.handlers.life._lessons.lessons(slot_no(WINTER))
     assert lessons.days("load_w") > 395
     assert lessons.at("load_w", np.array([slot_no(WINTER) - 300 * 96]))[0] == pytest.approx(1500 - 0.2 * 3000)
+    assert len(lessons.runs) == 20
+    assert np.isfinite(lessons.runs[0].columns["ghi_w_m2"]).all()
     calls = history.calls
     await world.minutes(3)
     assert history.calls == calls

@@ -106,6 +106,7 @@ class Rig:
             ModelRegistry(self.folder / "models"),
             self.trainer,
             StandingAlerts(HOME.site.id, self.clock, self.bus, "test"),
+            None,
             background=False,
         )
         self.life.start()

@@ -37,6 +37,11 @@ class HistoryReader(Protocol):
     ) -> Mapping[str, list[float | None]]:
         """Return the mean of each slot in `[start, end)` per series; None where nothing was stored."""
 
+    async def messages(
+        self, type: str, start: datetime, end: datetime, *, subject: str | None = None, limit: int = 1000
+    ) -> list[Envelope]:
+        """Return kept messages by house time, oldest first."""
+
 
 class HistoryStore(HistoryReader, Protocol):
     """Read and write access; SQLite and InfluxDB pass the same tests. Writing a point twice keeps one."""
@@ -56,8 +61,3 @@ class HistoryStore(HistoryReader, Protocol):
 
     async def write_message(self, envelope: Envelope) -> None:
         """Keep a whole message (plans, forecasts, commands, prices, weather)."""
-
-    async def messages(
-        self, type: str, start: datetime, end: datetime, *, subject: str | None = None, limit: int = 1000
-    ) -> list[Envelope]:
-        """Return kept messages by house time, oldest first."""

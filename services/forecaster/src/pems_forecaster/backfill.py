@@ -5,14 +5,18 @@ from datetime import datetime, timedelta
 
 from pems_common.history import HistoryReader
 from pems_common.home import Home
+from pems_common.messages import Weather
 from pems_common.timegrid import SLOT, slot_start
-from pems_forecaster.domain.grid import LocalCalendar, slot_no
+from pems_forecaster.domain.fine_weather import fine_weather
+from pems_forecaster.domain.forecast import horizon_slots
+from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
+from pems_forecaster.domain.lessons import WeatherRun, run_of
 from pems_forecaster.domain.load import HISTORY_DAYS
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
 from pems_forecaster.domain.sampler import EXPORTING_W, FULL_SOC_PCT
 from pems_forecaster.domain.slot_history import SlotHistory
 
-__all__ = ["LESSON_DAYS", "backfill", "measured_columns", "warm_up"]
+__all__ = ["LESSON_DAYS", "backfill", "measured_columns", "past_run", "warm_up"]
 
 LESSON_DAYS = 28
 """Days of older history that are read at once."""
@@ -96,6 +100,16 @@ def uncontrolled(home: Home, columns: Columns) -> list[float | None]:
         others = sum(column[i] or 0.0 for column in extra if i < len(column))
         result.append(max(0.0, value - heating - others))
     return result
+
+
+def past_run(home: Home, weather: Weather) -> WeatherRun:
+    """Return an archived forecast as it stood when it became known."""
+    grid = Grid(weather.available_at, horizon_slots(home))
+    site = home.site
+    fine = fine_weather(
+        grid, weather, SlotHistory(), latitude=site.latitude, longitude=site.longitude, altitude_m=site.altitude_m
+    )
+    return run_of(grid, fine)
 
 
 async def warm_up(

@@ -7,7 +7,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from pems_common.bus import Bus
@@ -112,6 +111,7 @@ class ForecasterHandlers:
                 ModelRegistry(state_dir / "models" / self._site),
                 trainer,
                 StandingAlerts(self._site, clock, bus, source),
+                history,
                 background=background,
             )
         self._slot, self._rooms = SlotSampler(), RoomWatch(home, self._calendar)
@@ -249,7 +249,7 @@ class ForecasterHandlers:
             return
         if self._backfill_tries <= 0:
             if self.life is not None and self._filled:
-                await self._guarded(partial(self.life.read_older, self._reader))
+                await self._guarded(self.life.read_older)
             return
         wall = self._clock.monotonic()
         if self._backfill_wall is not None and wall - self._backfill_wall < BACKFILL_RETRY_WALL_S:

@@ -7,6 +7,7 @@ decides is the paired comparison of `Contest`; nothing a model does can keep the
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,10 +19,11 @@ from pems_common.history import HistoryReader
 from pems_common.home import Home
 from pems_common.ids import new_id
 from pems_common.logs import get_logger
+from pems_common.messages import Weather, read_body
 from pems_common.standing_alerts import StandingAlerts
 from pems_forecaster.adapters.lesson_store import KEEP_DAYS, LessonStore
 from pems_forecaster.adapters.model_registry import ModelRegistry
-from pems_forecaster.backfill import LESSON_DAYS, measured_columns
+from pems_forecaster.backfill import LESSON_DAYS, measured_columns, past_run
 from pems_forecaster.domain.contest import Contest, Pairing, Verdict
 from pems_forecaster.domain.drift import LEAST_DAYS, error_rose
 from pems_forecaster.domain.forecast import Made
@@ -41,6 +43,7 @@ RETRY_WALL_S = 600.0
 DRIFT_AGAIN_DAYS = 21
 KEPT_JOBS = 30
 _SHOWN = 20
+_ARCHIVE, _ARCHIVE_DAYS, _ARCHIVE_AT_ONCE = "open_meteo_previous_runs", 365, 60
 _WORSE = 1.3  # a candidate that loses so much more on held-out days than the simple method is not even tried
 _log = get_logger("forecaster.models")
 
@@ -82,6 +85,7 @@ class ModelLife:
         registry: ModelRegistry,
         trainer: Trainer,
         alerts: StandingAlerts,
+        reader: HistoryReader | None,
         *,
         background: bool,
     ) -> None:
@@ -95,11 +99,12 @@ class ModelLife:
             registry: Where models are kept.
             trainer: Who trains.
             alerts: What people should know.
+            reader: Stored history, with archived weather forecasts; None where there is none.
             background: True trains beside everything else; False within `tick` (lockstep, tests).
         """
         self._home, self._clock, self._memory = home, clock, memory
         self._lessons, self.registry, self._trainer, self._alerts = lessons, registry, trainer, alerts
-        self._background = background
+        self._reader, self._background = reader, background
         self.models: dict[str, LiveModel] = {}
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
@@ -151,26 +156,45 @@ class ModelLife:
         except UnavailableError as error:
             _log.error("a lesson is lost", error=error.message)
 
-    async def read_older(self, reader: HistoryReader) -> None:
+    async def read_older(self) -> None:
         """Read what was stored before the lessons begin, four weeks at a call, until nothing older is found.
 
         Raises:
             UnavailableError: The history is away.
         """
-        if self._all_read:
+        if self._all_read or self._reader is None:
             return
         now = slot_no(self._clock.now())
         oldest = self._lessons.oldest()
         until = slot_at(now if oldest is None else min(oldest, now))
         start = max(until - timedelta(days=LESSON_DAYS), slot_at(now - KEEP_DAYS * SLOTS_PER_DAY))
-        if start >= until:
-            self._all_read = True
-            return
-        columns = await measured_columns(self._home, reader, start, until)
-        for name in MEASURED:
-            self._lessons.put_series(name, slot_no(start), columns[name])
-        found = self._lessons.oldest()
-        self._all_read = found is None or found == oldest
+        if start < until:
+            columns = await measured_columns(self._home, self._reader, start, until)
+            for name in MEASURED:
+                self._lessons.put_series(name, slot_no(start), columns[name])
+            found = self._lessons.oldest()
+            if found is not None and found != oldest:
+                return
+        self._all_read = True
+        await self._read_past_weather(self._reader)
+
+    async def _read_past_weather(self, reader: HistoryReader) -> None:
+        """Read the archived forecasts of days that the lessons lack.
+
+        Raises:
+            UnavailableError: The history is away.
+        """
+        today = slot_no(self._clock.now()) // SLOTS_PER_DAY
+        missing = set(range(today - _ARCHIVE_DAYS, today)) - self._lessons.run_days()
+        for day in range(today - _ARCHIVE_DAYS, today, _ARCHIVE_AT_ONCE):
+            if not missing & set(range(day, day + _ARCHIVE_AT_ONCE)):
+                continue
+            start, end = (slot_at(d * SLOTS_PER_DAY) for d in (day, min(day + _ARCHIVE_AT_ONCE, today)))
+            for envelope in await reader.messages("weather", start, end, subject=_ARCHIVE, limit=_ARCHIVE_AT_ONCE):
+                with suppress(PermanentError):
+                    run = past_run(self._home, read_body(envelope, Weather))
+                    if run.first // SLOTS_PER_DAY in missing:
+                        self._lessons.put_run(run)
 
     def listen(self, made: Made) -> None:
         """Keep the weather as it was told, four times a day, and drop models that could not speak."""
@@ -241,6 +265,9 @@ class ModelLife:
             job.share, job.what = share, what
 
         now = self._clock.now()
+        if self._reader is not None:
+            with suppress(UnavailableError):  # what is there is enough
+                await self._read_past_weather(self._reader)
         lessons = self._lessons.lessons(slot_no(now))
         version = f"{job.kind}-{now:%Y%m%dT%H%M%S}"
         job.state = "running"

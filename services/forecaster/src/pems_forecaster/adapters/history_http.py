@@ -1,16 +1,19 @@
 """`HistoryReader` over ingest's REST: `GET /v1/history?series=a&series=b&start&end&step_s`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from pems_common.errors import UnavailableError
+from pems_common.messages import Envelope
 from pems_common.timegrid import require_utc
 
 __all__ = ["HistoryHttp"]
 
+T = TypeVar("T")
 _TIMEOUT_S = 5.0
 _SLOTS_PER_REQUEST = 700
 _SERIES_PER_REQUEST = 16
@@ -46,17 +49,51 @@ class HistoryHttp:
                     result[name].extend(_numbers(answer.get(name), size))
         return result
 
+    async def messages(
+        self, type: str, start: datetime, end: datetime, *, subject: str | None = None, limit: int = 1000
+    ) -> list[Envelope]:
+        """Return kept messages by house time, oldest first; those that cannot be read are left out.
+
+        Raises:
+            UnavailableError: Ingest is away, or did not answer in the agreed shape.
+        """
+        params: list[tuple[str, str | int | float | bool | None]] = [
+            ("type", type),
+            ("start", require_utc(start).isoformat()),
+            ("end", require_utc(end).isoformat()),
+            ("limit", limit),
+        ]
+        if subject is not None:
+            params.append(("subject", subject))
+        found: list[Envelope] = []
+        for item in await self._get("messages", params, list):
+            with suppress(ValueError):
+                found.append(Envelope.model_validate(item))
+        return found
+
     async def _ask(self, names: Sequence[str], start: datetime, end: datetime, step_s: int) -> dict[str, Any]:
         params: list[tuple[str, str | int | float | bool | None]] = [("series", name) for name in names]
         params += [("start", start.isoformat()), ("end", end.isoformat()), ("step_s", step_s)]
+        found: dict[str, Any] = await self._get("history", params, dict, part="series")
+        return found
+
+    async def _get(
+        self,
+        path: str,
+        params: list[tuple[str, str | int | float | bool | None]],
+        shape: type[T],
+        *,
+        part: str | None = None,
+    ) -> T:
+        """Return a part of ingest's answer (named as the path unless told)."""
         try:
-            response = await self._client.get(f"{self._base_url}/v1/history", params=params, headers=self._headers)
+            response = await self._client.get(f"{self._base_url}/v1/{path}", params=params, headers=self._headers)
             response.raise_for_status()
-            found = response.json()["series"]
+            found = response.json()[part or path]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise UnavailableError(f"history of ingest: {type(error).__name__}: {error}") from error
-        if not isinstance(found, dict):
-            raise UnavailableError("history of ingest: the answer holds no series")
+            raise UnavailableError(f"{path} of ingest: {type(error).__name__}: {error}") from error
+        if not isinstance(found, shape):
+            raise UnavailableError(f"{path} of ingest: the answer holds no {part or path}")
         return found
 
     async def close(self) -> None:

@@ -106,6 +106,11 @@ class LessonStore:
         found = self._db.execute("SELECT MIN(slot) FROM measured").fetchone()[0]
         return None if found is None else int(found)
 
+    def run_days(self) -> set[int]:
+        """Return the days since 1970 (UTC) of which a weather forecast is kept."""
+        rows = self._db.execute("SELECT DISTINCT first / ? FROM runs", (SLOTS_PER_DAY,)).fetchall()
+        return {int(row[0]) for row in rows}
+
     def lessons(self, until: int, days: int = KEEP_DAYS) -> Lessons:
         """Return everything of the last days that was known when slot `until` began.
 

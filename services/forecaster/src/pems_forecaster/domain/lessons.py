@@ -21,7 +21,8 @@ class WeatherRun:
     Attributes:
         issued_s: The instant [s since 1970, UTC].
         first: Number of the first slot, the one that holds the instant.
-        columns: `ghi_w_m2`, `temperature_c`, `cloud_pct`, `wind_m_s`, one value per slot (N,).
+        columns: `ghi_w_m2`, `temperature_c`, `cloud_pct`, `wind_m_s`, one value per slot (N,), NaN where the forecast
+            does not reach.
     """
 
     issued_s: int
@@ -35,11 +36,12 @@ class WeatherRun:
 
 
 def run_of(grid: Grid, weather: FineWeather) -> WeatherRun:
-    """Return the weather of a forecast as a run."""
+    """Return the weather of a forecast as a run; what is guessed is left out."""
+    unknown = weather.guessed | weather.temperature_guessed
     return WeatherRun(
         issued_s=int(grid.issued_at.timestamp()),
         first=grid.first,
-        columns={name: getattr(weather, name) for name in RUN_COLUMNS},
+        columns={name: np.where(unknown, np.nan, getattr(weather, name)) for name in RUN_COLUMNS},
     )
 
 

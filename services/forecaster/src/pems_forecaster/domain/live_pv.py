@@ -150,6 +150,6 @@ def _rows(home: Home, lessons: Lessons) -> Iterator[tuple[dict[str, Floats], Flo
         run = runs[day % len(runs)]
         before = np.arange(run.first - SLOTS_PER_DAY, run.first, dtype=np.int64)
         features, clear_w = run_features(home, run, free.at("pv_w", before))
-        light = clear_w > _DARK_SHARE * home.pv.inverter_ac_limit_w
+        light = (clear_w > _DARK_SHARE * home.pv.inverter_ac_limit_w) & np.isfinite(run.columns["ghi_w_m2"])
         target = free.at("pv_w", run.slots[light]) / home.pv.inverter_ac_limit_w
         yield _pick(features, light), np.clip(target, 0.0, 1.0), run.slots[light], run.first
