@@ -116,6 +116,8 @@ class Backends:
         await self._say(house.prices())
         await self._say(house.weather())
         await self._say(house.forecast())
+        for score in house.scores():
+            await self._say(score)
         if self.scene == "rules":
             await self._say(house.plan(fallback=True, age=timedelta(hours=2, minutes=20)))
         else:

@@ -28,6 +28,7 @@ from pems_common.messages import (
     Reason,
     RoomPlan,
     RoomReading,
+    Score,
     Series,
     Solver,
     Status,
@@ -243,7 +244,38 @@ class SampleHouse:
             buy_czk_kwh=band([v - 0.45 for v in buy], buy, [v + 0.55 for v in buy]),
             sell_czk_kwh=band([v - 0.45 for v in sell], sell, [v + 0.55 for v in sell]),
             outdoor_temperature_c=band([v - 1 for v in outdoor], outdoor, [v + 1 for v in outdoor]),
+            models={
+                "pv": "pv-20260114T013700",
+                "load": "climatology-1",
+                "price": "similar-days-1",
+                "temperature": "nwp-1",
+            },
+            coverage={
+                "pv": {"1": 80.9, "2": 78.6},
+                "load": {"1": 79.4, "2": 76.3},
+                "price": {"1": 68.5, "2": 74.0},
+                "temperature": {"1": 83.0, "2": 90.2},
+            },
         )
+
+    def scores(self) -> list[Score]:
+        """Yesterday's forecasts: the price was worse than "as yesterday", the rest better."""
+        days = (
+            ("pv", "physics-1", 412.0, 0.38),
+            ("load", "climatology-1", 138.0, 0.17),
+            ("price", "similar-days-1", 11.4, -0.08),
+            ("temperature", "nwp-1", 0.84, 0.55),
+        )
+        return [
+            Score(
+                kind=f"forecast.{kind}",
+                window="1d",
+                metrics={"mae_day1": mae, "skill_day1": skill},
+                model=model,
+                baseline="persistence",
+            )
+            for kind, model, mae, skill in days
+        ]
 
     def plan(self, *, fallback: bool = False, age: timedelta = timedelta(minutes=11)) -> Plan:
         issued_at = self.now - age

@@ -109,6 +109,22 @@ def test_a_day_with_the_page(start_page: Callable[..., Any], visit: Callable[...
     tab.picture("page-light", full=False)
     tab.picture("page-full")
 
+    # how good the forecasts are: 80 % is marked, a band that is off looks and reads differently
+    assert page.locator("#forecasts tbody tr").count() == 4
+    assert "trained model of 14\u00a0Jan" in page.locator("[data-forecast=pv]").inner_text()
+    price = page.locator("[data-forecast=price]").inner_text()
+    assert all(words in price for words in ("too narrow", "11.4\u00a0EUR/MWh", "8\u00a0% worse"))
+    colors = page.evaluate(
+        "['kept', 'narrow', 'wide'].map(v => getComputedStyle("
+        "document.querySelector(`.held.${v} .held-share`)).backgroundColor)"
+    )
+    assert len(set(colors)) == 3
+    bar, mark, share = (page.locator(f"[data-forecast=pv] .held-{part}").first for part in ("bar", "promise", "share"))
+    length = bar.bounding_box()["width"]
+    at = mark.bounding_box()["x"] + mark.bounding_box()["width"] / 2 - bar.bounding_box()["x"]
+    assert at / length == pytest.approx(0.80, abs=0.01)
+    assert share.bounding_box()["width"] / length == pytest.approx(0.809, abs=0.01)
+
     # hovering shows the values of a slot, with units
     page.locator(".plan-chart").scroll_into_view_if_needed()
     chart = page.locator(".plan-chart").bounding_box()
@@ -155,6 +171,8 @@ def test_phone_and_dark(start_page: Callable[..., Any], visit: Callable[..., Vis
     phone.picture("page-phone", full=False)
     page.locator("#plan").scroll_into_view_if_needed()
     assert page.locator("text=Zádveří").count() >= 1
+    assert page.locator("[data-forecast=load] >> text=Pásmo drželo 0–24").is_visible()
+    assert not page.locator("#forecasts thead").is_visible()
     # choosing light by hand wins over the device, and the alert can be dismissed
     page.click("[data-theme]")
     page.wait_for_function("!document.body.classList.contains('body--dark')")
@@ -178,6 +196,8 @@ def test_before_anything_is_known(start_page: Callable[..., Any], visit: Callabl
     page.wait_for_selector("text=Waiting for the first readings")
     assert page.locator("text=Waiting for the controller").is_visible()
     assert page.locator(".empty >> text=No plan yet").is_visible()
+    assert page.locator("#forecasts >> text=The first figures come after one whole day").is_visible()
+    assert not page.locator("#forecasts table").is_visible()
     assert page.locator(".room").count() == 17
     assert _no_sideways_scrolling(page)
 

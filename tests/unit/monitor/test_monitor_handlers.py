@@ -104,6 +104,32 @@ async def test_what_came_while_the_bus_could_not_be_read_is_shown_and_asked_for_
     assert handlers.state.weather
 
 
+async def test_the_last_score_of_each_kind_is_kept_with_its_time(
+    handlers: MonitorHandlers, house: SampleHouse, bus: MemoryBus, clock: FakeClock
+) -> None:
+    assert "score" in handlers.watches
+    first = house.scores()
+    await _tell(handlers, bus, clock, *first)
+    told_at = clock.now()
+    clock.advance(timedelta(days=1))
+    better = first[0].model_copy(update={"metrics": {"mae_day1": 1.0}})
+    await bus.publish(wrap(better, site="home", clock=clock, source="test@1"))
+    await handlers.on_state(wrap(first[0], site="home", clock=clock, source="test@1"))  # the key tells the truth
+    scores = handlers.state.scores
+    assert set(scores) == {score.kind for score in first}
+    assert (scores["forecast.pv"].score, scores["forecast.pv"].at) == (better, clock.now())
+    assert (scores["forecast.load"].score, scores["forecast.load"].at) == (first[1], told_at)
+
+
+async def test_scores_whose_poke_was_missed_are_asked_for(
+    handlers: MonitorHandlers, house: SampleHouse, bus: MemoryBus, clock: FakeClock
+) -> None:
+    for score in house.scores():
+        await bus.publish(wrap(score, site="home", clock=clock, source="test@1"))
+    await handlers.tick()
+    assert len(handlers.state.scores) == 4
+
+
 async def test_alerts_and_sums_survive_a_restart(
     home: Home, house: SampleHouse, clock: FakeClock, bus: MemoryBus, documents: Memory
 ) -> None:

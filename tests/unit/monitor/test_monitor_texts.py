@@ -64,6 +64,8 @@ def test_times_are_local(home: Home) -> None:
     assert formats.day_and_time(AT, zone, "en", relative_to=AT) == "14:05"
     assert formats.day_and_time(AT + timedelta(hours=12), zone, "en", relative_to=AT) == "Fri\u00a002:05"
     assert formats.date_text(AT, zone, "cs") == "čt 15.\u00a01."
+    assert formats.date_text(AT, zone, "en") == "Thu 15\u00a0Jan"
+    assert formats.short_date(AT + timedelta(hours=10), zone, "en") == "16\u00a0Jan"
 
 
 def test_rooms_have_names_people_use() -> None:
@@ -119,6 +121,17 @@ def test_known_alerts_are_translated_and_others_kept() -> None:
     silent = known.model_copy(update={"code": "state_unknown", "text": "no fresh state of room:obyvak, battery"})
     assert alert_text(silent, "en") == "No fresh state of living room, battery"
     assert "Obývák" in alert_text(silent, "cs")
+
+
+@pytest.mark.parametrize("trouble", ["error", "drift"])
+@pytest.mark.parametrize(("kind", "named"), [("pv", "slunce"), ("load", "spotřeby"), ("price", "cen")])
+def test_alerts_of_forecasts_are_translated(trouble: str, kind: str, named: str) -> None:
+    alert = Alert(
+        code=f"forecast.{trouble}_{kind}", severity="warning", text=f"{kind} is worse", remedy="look", raised_at=AT
+    )
+    assert named in alert_text(alert, "cs")
+    assert alert_remedy(alert, "cs") != "look"
+    assert alert_text(alert, "en") == f"{kind} is worse".capitalize()
 
 
 def test_every_device_has_choices_within_its_limits(home: Home) -> None:

@@ -43,6 +43,7 @@ RETRY_WALL_S = 600.0
 DRIFT_AGAIN_DAYS = 21
 KEPT_JOBS = 30
 _SHOWN = 20
+_TOLD = {"pv": "solar", "load": "load", "price": "price"}
 _ARCHIVE, _ARCHIVE_DAYS, _ARCHIVE_AT_ONCE = "open_meteo_previous_runs", 365, 60
 _WORSE = 1.3  # a candidate that loses so much more on held-out days than the simple method is not even tried
 _log = get_logger("forecaster.models")
@@ -417,7 +418,7 @@ class ModelLife:
         if rise is None:
             await self._alerts.clear(code)
         else:
-            text = f"The error of the {kind} forecast rose by {100 * rise:.0f} % within a week."
+            text = f"The error of the {_TOLD[kind]} forecast rose by {100 * rise:.0f} % within a week."
             await self._alerts.raise_once(code, text, "A new model is trained. Check meters and weather sources.")
             self._retrain_unless_on_trial(kind, "drift")
         skills = contest.skills_since_drift()
@@ -438,7 +439,7 @@ class ModelLife:
         _log.warning("the skill of forecasts has fallen", kind=kind, again=again)
         self._retrain_unless_on_trial(kind, "drift")
         if again:
-            text = f"The {kind} forecast has become worse for good, and training anew did not mend it."
+            text = f"The {_TOLD[kind]} forecast has become worse for good, and training anew did not mend it."
             await self._alerts.raise_once(
                 code, text, "Look for a changed plant or household, a faulty meter or source."
             )

@@ -17,6 +17,7 @@ from pems_common.messages import (
     Forecast,
     Plan,
     Prices,
+    Score,
     Status,
     Telemetry,
     Thermal,
@@ -28,7 +29,7 @@ from pems_monitor.domain.alerts import AlertBook
 from pems_monitor.domain.kpi import DayLedger, Kpi
 from pems_monitor.domain.measured import SlotMeans, merged_past
 from pems_monitor.domain.plan_view import PAST, PlanView, plan_view
-from pems_monitor.domain.state import HouseState, ServiceHealth
+from pems_monitor.domain.state import DayScore, HouseState, ServiceHealth
 
 __all__ = ["Documents", "MonitorHandlers"]
 
@@ -79,7 +80,7 @@ class MonitorHandlers:
     @property
     def watches(self) -> Collection[str]:
         """State messages that the page shows."""
-        return ("telemetry", "prices", "weather", "forecast", "plan", "certificate", "status", "thermal")
+        return ("telemetry", "prices", "weather", "forecast", "plan", "certificate", "status", "thermal", "score")
 
     async def start(self) -> None:
         """Take up the day's sums and the alerts where the last run left them."""
@@ -204,7 +205,7 @@ class MonitorHandlers:
             "prices": state.prices,
             "weather": state.weather or None,
         }
-        known |= {"forecast": state.forecast, "plan": state.plan, "status": state.status}
+        known |= {"forecast": state.forecast, "plan": state.plan, "status": state.status, "score": state.scores or None}
         for name in (name for name, value in known.items() if value is None):
             with suppress(PemsError):
                 for envelope in (await self._bus.latest_all(name, self.home.site.id)).values():
@@ -237,6 +238,9 @@ class MonitorHandlers:
         elif envelope.type == "thermal":
             thermal = {**state.thermal, envelope.subject: read_body(envelope, Thermal)}
             self._state = replace(state, thermal=thermal)
+        elif envelope.type == "score":
+            scores = {**state.scores, envelope.subject: DayScore(read_body(envelope, Score), envelope.at)}
+            self._state = replace(state, scores=scores)
 
     def _refresh_past(self) -> None:
         start, end = self.history_window

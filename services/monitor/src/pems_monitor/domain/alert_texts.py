@@ -8,6 +8,10 @@ from pems_monitor.domain.room_names import room_title
 
 __all__ = ["alert_remedy", "alert_text"]
 
+_RETRAINED = "Učí se nový model. Zkontrolujte měření a zdroje počasí."
+_WORSE_FOR_GOOD = "se trvale zhoršila a nové naučení to nespravilo."
+_LOOK_FOR_CHANGE = "Hledejte změnu ve výrobně nebo domácnosti, vadné měření nebo zdroj dat."
+
 # code: (what is wrong, what to do), Czech; the services write English
 _CZECH: dict[str, tuple[str, str]] = {
     "state_unknown": ("Některé zařízení se neozývá.", "Zkontrolujte jeho čidlo, bránu a MQTT."),
@@ -22,6 +26,12 @@ _CZECH: dict[str, tuple[str, str]] = {
     "weather_stale": ("Předpověď počasí je zastaralá.", "Zkontrolujte připojení k internetu."),
     "history_away": ("Historii teď nejde ukládat; údaje čekají.", "Zkontrolujte místo na disku."),
     "history_lost": ("Část historie se nepodařilo uložit.", "Zkontrolujte místo na disku."),
+    "forecast.error_pv": ("Chyba předpovědi slunce během týdne vzrostla.", _RETRAINED),
+    "forecast.error_load": ("Chyba předpovědi spotřeby domu během týdne vzrostla.", _RETRAINED),
+    "forecast.error_price": ("Chyba předpovědi cen během týdne vzrostla.", _RETRAINED),
+    "forecast.drift_pv": (f"Předpověď slunce {_WORSE_FOR_GOOD}", _LOOK_FOR_CHANGE),
+    "forecast.drift_load": (f"Předpověď spotřeby domu {_WORSE_FOR_GOOD}", _LOOK_FOR_CHANGE),
+    "forecast.drift_price": (f"Předpověď cen {_WORSE_FOR_GOOD}", _LOOK_FOR_CHANGE),
 }
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "percent",
     "power",
     "price",
+    "short_date",
     "temperature",
 ]
 
@@ -116,11 +117,15 @@ def day_and_time(at: datetime, zone: ZoneInfo, lang: Language, *, relative_to: d
     return f"{_WEEKDAYS[lang][local.weekday()]}{_SPACE}{local:%H:%M}"
 
 
+def short_date(at: datetime, zone: ZoneInfo, lang: Language) -> str:
+    """Local date without weekday and year: `15 Jan` or `15. 1.`."""
+    local = at.astimezone(zone)
+    if lang == "cs":
+        return f"{local.day}.{_SPACE}{local.month}."
+    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    return f"{local.day}{_SPACE}{months[local.month - 1]}"
+
+
 def date_text(at: datetime, zone: ZoneInfo, lang: Language) -> str:
     """Local weekday and date: `Thu 15 Jan` or `čt 15. 1.`."""
-    local = at.astimezone(zone)
-    weekday = _WEEKDAYS[lang][local.weekday()]
-    if lang == "cs":
-        return f"{weekday} {local.day}.{_SPACE}{local.month}."
-    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    return f"{weekday} {local.day}{_SPACE}{months[local.month - 1]}"
+    return f"{_WEEKDAYS[lang][at.astimezone(zone).weekday()]} {short_date(at, zone, lang)}"

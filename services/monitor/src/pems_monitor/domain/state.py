@@ -11,13 +11,14 @@ from pems_common.messages import (
     Forecast,
     Plan,
     Prices,
+    Score,
     Status,
     Telemetry,
     Thermal,
     Weather,
 )
 
-__all__ = ["HouseState", "PastSlots", "ServiceHealth", "ServiceState"]
+__all__ = ["DayScore", "HouseState", "PastSlots", "ServiceHealth", "ServiceState"]
 
 ServiceState = Literal["ready", "degraded", "down", "unknown"]
 
@@ -53,12 +54,21 @@ class PastSlots:
 
 
 @dataclass(frozen=True)
+class DayScore:
+    """How good something was on a finished day, and the house time at which that was told."""
+
+    score: Score
+    at: datetime
+
+
+@dataclass(frozen=True)
 class HouseState:
     """Latest messages; None or empty until the first one came.
 
     Attributes:
         telemetry_at: House time at which the telemetry was written.
         status_at: House time at which the controller's status was written.
+        scores: By what was scored, such as `forecast.pv`.
         alerts: Active alerts by code and device.
         ended_alerts: Cleared ones, newest first.
     """
@@ -73,6 +83,7 @@ class HouseState:
     status: Status | None = None
     status_at: datetime | None = None
     thermal: Mapping[str, Thermal] = field(default_factory=dict)
+    scores: Mapping[str, DayScore] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
     ended_alerts: tuple[Alert, ...] = ()
     services: tuple[ServiceHealth, ...] = ()

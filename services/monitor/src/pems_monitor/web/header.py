@@ -42,7 +42,7 @@ class Header:
                 text("PEMS", "brand")
                 text(ctx.home.site.name, "site")
             with box("nav", "nav"):
-                for part in ("now", "plan", "rooms", "overrides", "alerts"):
+                for part in ("now", "plan", "forecasts", "rooms", "overrides", "alerts"):
                     ui.link(ctx.tr(f"nav.{part}"), f"#{part}")
             box("grow")
             with box("time"):

@@ -16,6 +16,7 @@ from pems_monitor.adapters.store import Session
 from pems_monitor.domain.formats import Language
 from pems_monitor.web.alerts_panel import AlertBanner, AlertsPanel
 from pems_monitor.web.context import PageContext, PageParts, box, text
+from pems_monitor.web.forecast_panel import ForecastPanel
 from pems_monitor.web.guard import SESSION
 from pems_monitor.web.header import Header
 from pems_monitor.web.keys_dialog import KeysDialog
@@ -86,6 +87,7 @@ class _Page:
                 flow, state = FlowPanel(ctx), StatePanel(ctx)
             figures = FiguresPanel(ctx)
             self._plan = PlanPanel(ctx)
+            forecasts = ForecastPanel(ctx)
             rooms = RoomsPanel(ctx, dialog.open)
             with box("two"):
                 overrides, alerts = OverridePanel(ctx, dialog), AlertsPanel(ctx)
@@ -97,6 +99,7 @@ class _Page:
             state,
             figures,
             self._plan,
+            forecasts,
             rooms,
             overrides,
             alerts,
