@@ -9,6 +9,7 @@ import numpy as np
 from pems_common.home import Home, load_home
 from pems_common.messages import Prices, RoomReading, Series, Telemetry, Weather
 from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
+from pems_forecaster.domain.lessons import Lessons, WeatherRun
 from pems_forecaster.domain.sun import Sun, sun_at
 
 SUMMER = datetime(2026, 6, 15, 0, 0, tzinfo=UTC)
@@ -98,3 +99,34 @@ def make_telemetry(**fields) -> Telemetry:
 
 def grid_at(at: datetime, slots: int = 216) -> Grid:
     return Grid(at, slots)
+
+
+def shaded_lessons(days: int, *, seed: int = 1, start: datetime = SUMMER) -> Lessons:
+    """A roof that trees shade until noon, its weather as it was told four times a day, and steady loads and prices."""
+    slots, rng = days * 96, np.random.default_rng(seed)
+    first, sun = slot_no(start), sun_of(start, days * 96 + 216)
+    clear, top_w = sun.clear_ghi_w_m2, the_home().pv.inverter_ac_limit_w
+    index = np.clip(0.7 + 0.25 * rng.standard_normal(days + 3), 0.1, 1.05).repeat(96)[: len(clear)]
+    noise = np.clip(1.0 + 0.1 * rng.standard_normal(len(clear)), 0.5, 1.5)
+    shade = np.where(sun.azimuth_deg < 180.0, 0.4, 1.0)
+    power_w = np.clip(top_w * index * noise * shade * clear / 1000.0, 0.0, top_w)
+    runs = tuple(
+        WeatherRun(
+            (first + at) * 900,
+            first + at,
+            {
+                "ghi_w_m2": (index * clear)[at : at + 216],
+                "temperature_c": np.full(216, 20.0),
+                "cloud_pct": 100.0 * np.clip(1.0 - index[at : at + 216], 0.0, 1.0),
+                "wind_m_s": np.full(216, 2.0),
+            },
+        )
+        for at in range(0, slots, 24)
+    )
+    measured = {
+        "pv_w": power_w[:slots],
+        "pv_limited": np.zeros(slots),
+        "load_w": np.full(slots, 300.0),
+        "spot_eur_mwh": np.full(slots, 90.0),
+    }
+    return Lessons(first, measured, runs)
