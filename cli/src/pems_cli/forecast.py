@@ -1,7 +1,7 @@
 """`./pems forecast backtest`: how good forecasts would have been on a history (docs/forecast-backtest.md)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,13 @@ from pems_common.errors import PermanentError
 from pems_common.home import HomeError, load_home
 
 if TYPE_CHECKING:
-    from pems_forecaster.backtest.pv import PvForecasts
+    from pems_forecaster.backtest.kinds import Backtest
+    from pems_forecaster.backtest.told import Told
 
 __all__ = ["BacktestOptions", "run_backtest"]
 
+_PICTURES = (".png", ".svg", ".pdf")
 _SUCCESS, _FAILED, _WRONG_INPUT = 0, 1, 2
-_DAY_S = 86_400
-_LEAST_DAYS = 14  # of history, before the first forecast
 
 
 @dataclass(frozen=True)
@@ -28,37 +28,38 @@ class BacktestOptions:
     """What the command line says.
 
     Attributes:
+        kind: `pv`, `load` or `price`.
         data: The CSV file.
-        site: home.yaml of the plant.
+        site: home.yaml of the site.
         output: Where the forecasts go; nowhere where None.
-        begin: First day that is forecast; after 60 % of the rows where None.
+        picture: Where the picture goes; nowhere where None.
+        begin: First day that is forecast; after 60 % of the history where None.
         every_days: Days between trainings.
         threads: Processor threads.
     """
 
+    kind: str
     data: Path
     site: Path
     output: Path | None = None
+    picture: Path | None = None
     begin: datetime | None = None
     every_days: int = 30
     threads: int = 2
 
 
 def run_backtest(options: BacktestOptions, console: Console) -> int:
-    """Backtest PV forecasts; returns the exit status."""
+    """Backtest forecasts; returns the exit status."""
     import numpy as np
 
-    from pems_forecaster.backtest.pv import PvLearner, PvSettings, run_periods
-    from pems_forecaster.backtest.pv_csv import read_pv_csv
-    from pems_forecaster.backtest.pv_table import PvPlace
+    from pems_forecaster.backtest.kinds import KINDS, BacktestPeriod
+    from pems_forecaster.backtest.told import joined
 
     try:
+        _check_targets(options)
         home = load_home(options.site)
-        if not home.pv.roofs:
-            raise PermanentError(f"{options.site} has no PV", remedy="describe its roofs under pv.roofs")
-        place = PvPlace(home.site.latitude, home.site.longitude, home.site.altitude_m, home.pv)
-        table = read_pv_csv(options.data, place)
-        bounds = _bounds(table.start_s.tolist(), table.step_s, options)
+        period = BacktestPeriod(options.begin, options.every_days, options.threads)
+        backtest = KINDS[options.kind](options.data, home, period)
     except HomeError as error:
         console.print(f"{error.source}: {len(error.problems)} to correct", markup=False)
         for problem in error.problems:
@@ -67,84 +68,103 @@ def run_backtest(options: BacktestOptions, console: Console) -> int:
     except PermanentError as error:
         console.print(f"{error.message}; {error.remedy}", markup=False)
         return _WRONG_INPUT
-    usual = PvSettings()
-    learner = PvLearner([table], replace(usual, trees=replace(usual.trees, threads=options.threads)))
-    said: list[PvForecasts] = []
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("training and forecasting", total=len(bounds) - 1)
-        for _, part in run_periods(learner, bounds):
-            said.append(part)
+        task = progress.add_task("training and forecasting", total=backtest.periods)
+        parts = []
+        for part in backtest.parts:
+            parts.append(part)
             progress.advance(task)
-    if all(np.isnan(part.actual).all() for part in said):
-        console.print(f"{options.data}: no power was measured in the days to be forecast", markup=False)
+    told = joined(parts)
+    if not np.isfinite(told.actual).any():
+        console.print(f"{options.data}: nothing was measured in the days to be forecast", markup=False)
         return _WRONG_INPUT
-    console.print(_table(said, home.pv.inverter_ac_limit_w))
-    if options.output is not None:
-        try:
-            _write(said, home.pv.inverter_ac_limit_w, options.output)
-        except OSError as error:
-            console.print(f"{options.output}: cannot be written: {error.strerror}", markup=False)
-            return _FAILED
-        console.print(f"written to {options.output}", markup=False)
+    console.print(_table(told, backtest))
+    for line in _energy(told):
+        console.print(line, markup=False)
+    try:
+        if options.output is not None:
+            _write(told, backtest.unit, options.output)
+            console.print(f"written to {options.output}", markup=False)
+        if options.picture is not None:
+            _draw(told, backtest, options.picture)
+            console.print(f"drawn in {options.picture}", markup=False)
+    except OSError as error:
+        console.print(f"cannot be written: {error.strerror}", markup=False)
+        return _FAILED
     return _SUCCESS
 
 
-def _bounds(start_s: list[int], step_s: int, options: BacktestOptions) -> list[int]:
-    first, last = start_s[0], start_s[-1] + step_s
-    begin = start_s[int(0.6 * len(start_s))] if options.begin is None else int(options.begin.timestamp())
-    begin -= begin % _DAY_S
-    if begin - first < _LEAST_DAYS * _DAY_S or begin >= last:
+def _check_targets(options: BacktestOptions) -> None:
+    """Refuse what could not be written in the end, before minutes of training.
+
+    Raises:
+        PermanentError: A folder does not exist, or the picture's ending is unknown.
+    """
+    for path in (options.output, options.picture):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise PermanentError(f"{path}: there is no such folder", remedy="make it first")
+    if options.picture is not None and options.picture.suffix not in _PICTURES:
+        known = ", ".join(_PICTURES)
         raise PermanentError(
-            f"the first forecast day has to be at least {_LEAST_DAYS} days after the first row, and before the last",
-            remedy="give a longer history, or another --from",
+            f"{options.picture}: no picture of this kind can be drawn", remedy=f"let it end in {known}"
         )
-    return [*range(begin, last, options.every_days * _DAY_S), last]
 
 
-def _table(said: Sequence["PvForecasts"], capacity_w: float) -> Table:
-    """Scores of ours and of the simple methods, as shares of the inverter's limit."""
+def _table(told: "Told", backtest: "Backtest") -> Table:
+    """Scores of ours and of the simple methods."""
     import numpy as np
 
-    from pems_forecaster.backtest.scores import score
+    from pems_forecaster.backtest.told import method_scores
 
-    levels, day = said[0].levels, np.concatenate([part.daylight for part in said])
-    actual = np.concatenate([part.actual for part in said])
-
-    def joined(pick: str) -> Any:
-        return np.concatenate([getattr(part, pick) for part in said])
-
-    table = Table(title=f"{int(np.isfinite(actual).sum())} steps, in % of {capacity_w / 1000:g} kW")
-    for name in ("method", "RMSE", "RMSE by day", "pinball", "P10-P90 holds", "width by day"):
-        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name == "method")
-    for name, quantiles in (("PEMS", joined("quantiles")), ("trees alone", joined("raw")),
-                            ("climatology", joined("climatology"))):  # fmt: skip
-        whole = score(actual, quantiles, levels, 1.0)
-        light = score(actual[day], quantiles[day], levels, 1.0)
-        table.add_row(
-            name, f"{100 * whole.rmse:.2f}", f"{100 * light.rmse:.2f}", f"{100 * whole.pinball:.2f}",
-            f"{100 * light.coverage:.1f}", f"{100 * light.width:.1f}",
-        )  # fmt: skip
-    for name in said[0].medians:
-        error = np.concatenate([part.medians[name] for part in said]) - actual
-        rmse = [100 * float(np.sqrt(np.nanmean(part**2))) for part in (error, error[day])]
-        table.add_row(name.replace("_", " "), f"{rmse[0]:.2f}", f"{rmse[1]:.2f}", "", "", "")
+    table = Table(title=f"{int(np.isfinite(told.actual).sum())} steps: {backtest.title}")
+    for name in ("", "method", "RMSE", "MAE", "pinball", "P10-P90 holds", "width"):
+        table.add_column(name, justify="left" if name in {"", "method"} else "right", no_wrap=name != "P10-P90 holds")
+    last = ""
+    for row in method_scores(told):
+        if last and row.group != last:
+            table.add_section()
+        figures = [value / backtest.scale for value in (row.rmse, row.mae, row.pinball)]
+        cells = [
+            *(f"{value:.2f}" for value in figures),
+            f"{row.coverage_pct:.1f} %",
+            f"{row.width / backtest.scale:.1f}",
+        ]
+        shown = ["" if cell.startswith("nan") else cell for cell in cells]
+        table.add_row("" if row.group == last else row.group, row.method, *shown)
+        last = row.group
     return table
 
 
-def _write(said: Sequence["PvForecasts"], capacity_w: float, output: Path) -> None:
+def _energy(told: "Told") -> Iterator[str]:
+    """Errors of a day's energy, where means are said apart from medians."""
+    from pems_forecaster.backtest.told import energy_errors
+
+    errors = energy_errors(told)
+    if errors:
+        said = ", ".join(f"{method} {100 * error:.0f} %" for method, error in errors.items())
+        yield f"energy of the first day, RMSE in % of the mean: {said}"
+
+
+def _write(told: "Told", unit: str, output: Path) -> None:
     import pandas as pd
 
-    from pems_forecaster.backtest.scores import band_of
+    from pems_forecaster.backtest.told import OURS
 
-    parts = [
-        pd.DataFrame(
-            {
-                "start": pd.to_datetime(part.start_s, unit="s", utc=True).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                **{f"{name}_w": (capacity_w * side).round(1) for name, side in vars(band).items()},
-                **{f"{name}_w": (capacity_w * median).round(1) for name, median in part.medians.items()},
-                "measured_w": (capacity_w * part.actual).round(1),
-            }
-        )
-        for part, band in ((part, band_of(part.quantiles, part.levels)) for part in said)
-    ]
-    pd.concat(parts).to_csv(output, index=False)
+    columns: dict[str, Any] = {"start": pd.to_datetime(told.start_s, unit="s", utc=True).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    for name, mine in told.groups.items():
+        columns[name.replace(" ", "_")] = mine.astype(int)
+    for k, quantile in enumerate(("p10", "p50", "p90")):
+        columns[f"{quantile}_{unit}"] = told.bands[OURS][:, k].round(2)
+    for method, band in told.bands.items():
+        if method != OURS:
+            columns[f"{method.replace(' ', '_')}_{unit}"] = band[:, 1].round(2)
+    for method, median in told.medians.items():
+        columns[f"{method.replace(' ', '_')}_{unit}"] = median.round(2)
+    columns[f"measured_{unit}"] = told.actual.round(2)
+    pd.DataFrame(columns).to_csv(output, index=False)
+
+
+def _draw(told: "Told", backtest: "Backtest", path: Path) -> None:
+    from pems_forecaster.backtest.picture import draw
+
+    draw(told, backtest.title.split(" in ")[0], backtest.unit.replace("eur_mwh", "EUR/MWh").replace("w", "W"), path)

@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -197,21 +197,23 @@ def lock(upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newes
 
 @forecast_app.command("backtest")
 def forecast_backtest(
-    data: Annotated[Path, typer.Option(help="CSV of power and archived weather (docs/forecast-backtest.md).")],
-    site: Annotated[Path | None, typer.Option(help="home.yaml of the plant; PEMS_HOME's where absent.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the forecasts here.")] = None,
+    data: Annotated[Path, typer.Option(help="CSV of the history (docs/forecast-backtest.md).")],
+    kind: Annotated[Literal["pv", "load", "price"], typer.Option(help="What the file holds.")] = "pv",
+    site: Annotated[Path | None, typer.Option(help="home.yaml of the site; PEMS_HOME's where absent.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the forecasts here (CSV).")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw reliability and the last days here (PNG, SVG).")] = None,
     begin: Annotated[datetime | None, typer.Option("--from", help="First day to forecast, UTC: 2025-06-01.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Days between trainings.")] = 30,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 2,
 ) -> None:
-    """Say how good PV forecasts would have been: each from what was known when it was made."""
+    """Say how good forecasts would have been: each from what was known when it was made."""
     from rich.console import Console
 
     from pems_cli.forecast import BacktestOptions, run_backtest
     from pems_cli.paths import home_file
 
     first = None if begin is None else begin.replace(tzinfo=UTC)
-    options = BacktestOptions(data, site or home_file(), output, first, every, threads)
+    options = BacktestOptions(kind, data, site or home_file(), output, picture, first, every, threads)
     raise typer.Exit(run_backtest(options, Console(soft_wrap=True)))
 
 

@@ -91,6 +91,7 @@ class HouseRun:
         seed: Of the simulated house.
         planner: `on`, or `mute`: no plan is ever made, so the controller stays on its rules.
         thermal: Changes the room models that the planner is told (a fault), None for the honest ones.
+        built: The house as it really is, where that differs from what PEMS is told; None where it does not.
         models: Where forecast models are kept and trained (within the tick); None leaves it at the simple methods.
     """
 
@@ -103,6 +104,7 @@ class HouseRun:
         seed: int = 0,
         planner: Literal["on", "mute"] = "on",
         thermal: ThermalChange | None = None,
+        built: Home | None = None,
         models: Path | None = None,
     ) -> None:
         """Wire everything; nothing runs yet."""
@@ -114,7 +116,7 @@ class HouseRun:
         self._mqtt = {name: self.broker.client() for name in ("house", "ingest", "controller")}
         self.store = SqliteHistory(":memory:", home.site.id)
         self.house = HouseHandlers(
-            home,
+            home if built is None else built,
             self.clock,
             self._mqtt["house"],
             world,

@@ -1,6 +1,7 @@
 """`./pems forecast backtest` on a made-up plant: a table, a file of forecasts, mistakes by line and column."""
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,8 +10,11 @@ from typer.testing import CliRunner
 
 from pems_cli.main import app
 from pems_common.home.models import Pv
+from pems_forecaster.backtest import kinds
+from pems_forecaster.backtest.pv import PvSettings
 from pems_forecaster.backtest.pv_csv import read_pv_csv
 from pems_forecaster.backtest.pv_table import PvPlace
+from pems_forecaster.domain.load_model import LoadSettings
 
 START = datetime(2025, 5, 1, tzinfo=UTC)
 HEADER = ["start", "issued_at", "ghi_w_m2", "temperature_c", "cloud_pct", "power_w"]
@@ -42,20 +46,73 @@ def written(tmp_path):
     return write
 
 
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch):
+    """What is tested here is the command, not how good forecasts are."""
+
+    def fewer(settings):
+        return replace(settings, trees=replace(settings.trees, rounds=15))
+
+    monkeypatch.setattr(kinds, "PvSettings", lambda: fewer(PvSettings()))
+    monkeypatch.setattr(kinds, "LoadSettings", lambda: fewer(LoadSettings()))
+
+
 def backtest(*arguments: str):
-    return CliRunner().invoke(app, ["forecast", "backtest", *arguments])
+    return CliRunner().invoke(app, ["forecast", "backtest", "--threads", "1", *arguments])
 
 
 def test_a_history_is_forecast_and_scored(written, tmp_path):
     out = tmp_path / "out.csv"
     result = backtest("--data", str(written(rows(25))), "-o", str(out))
     assert result.exit_code == 0, result.output
-    for word in ("PEMS", "climatology", "physics", "smart persistence", "240 steps"):
+    for word in ("PEMS", "climatology", "physics", "smart persistence", "240 steps", "by day", "day and night"):
         assert word in result.output
     told = list(csv.DictReader(out.read_text().splitlines()))
     assert len(told) == 10 * 24
     assert all(float(r["p10_w"]) <= float(r["p50_w"]) <= float(r["p90_w"]) for r in told)
     assert told[0]["start"] == stamp(START + timedelta(days=15))
+
+
+def test_a_load_is_forecast_with_its_energy_and_drawn(written, tmp_path):
+    rng = np.random.default_rng(2)
+    lines = [
+        [stamp(START + timedelta(hours=h)), round(300 + 200 * (7 <= h % 24 < 22) + 50 * rng.random(), 1), 100.0]
+        for h in range(24 * 60)
+    ]
+    out, picture = tmp_path / "out.csv", tmp_path / "load.svg"
+    data = written(lines, ["start", "power_w", "controlled_boiler_w"])
+    result = backtest("--kind", "load", "--data", str(data), "--from", "2025-06-20", "-o", str(out),
+                      "--picture", str(picture))  # fmt: skip
+    assert result.exit_code == 0, result.output
+    for word in ("first day", "second day", "PEMS", "persistence", "energy of the first day"):
+        assert word in result.output
+    told = list(csv.DictReader(out.read_text().splitlines()))
+    assert {row["first_day"] for row in told} == {"0", "1"}
+    assert max(float(row["measured_w"]) for row in told if row["measured_w"]) < 500  # the boiler is taken out
+    assert picture.read_text().count("<svg") == 1
+
+
+def test_prices_are_forecast_beyond_what_is_published(written, tmp_path):
+    rng = np.random.default_rng(3)
+    lines = [
+        [stamp(START + timedelta(hours=h)), round(80 + 60 * np.sin(h / 12 * np.pi) + 10 * rng.random(), 2)]
+        for h in range(24 * 30)
+    ]
+    out = tmp_path / "out.csv"
+    result = backtest("--kind", "price", "--data", str(written(lines, ["start", "spot_eur_mwh"])), "-o", str(out))
+    assert result.exit_code == 0, result.output
+    for word in ("EUR/MWh", "next day", "day after", "similar days", "same kind", "weekly"):
+        assert word in result.output
+    told = list(csv.DictReader(out.read_text().splitlines()))
+    assert all(float(r["p10_eur_mwh"]) <= float(r["p50_eur_mwh"]) <= float(r["p90_eur_mwh"]) for r in told)
+
+
+def test_what_could_not_be_written_is_refused_before_anything_is_trained(written, tmp_path):
+    data = str(written(rows(25)))
+    odd = backtest("--data", data, "--picture", str(tmp_path / "x.docx"))
+    assert (odd.exit_code, "let it end in .png, .svg, .pdf" in odd.output) == (2, True)
+    nowhere = backtest("--data", data, "-o", str(tmp_path / "none" / "x.csv"))
+    assert (nowhere.exit_code, "there is no such folder" in nowhere.output) == (2, True)
 
 
 def changed(row: int, column: int, value: object):

@@ -82,6 +82,23 @@ def test_an_active_model_that_becomes_worse_is_rolled_back_to_the_best_that_is_l
     assert made.active == "m1"
 
 
+def test_a_challenger_begins_with_what_the_active_method_has_learnt():
+    made = contest()
+    made.challenge("m1")
+    first = live_days(made, {"simple-1": 1500.0, "m1": 1010.0}, 6, 960)
+    made.promote()
+    for _ in range(12):
+        made.arms["m1"].listen(np.arange(first, first + SLOTS), band(0.0), band(100.0), np.ones(SLOTS))
+        first += SLOTS
+        made.learn(first, lambda slots: np.full(len(slots), 100.0))
+    made.challenge("m2")
+    lead_h, scale = np.full(SLOTS, 4.0), np.ones(SLOTS)
+    active, rival = (made.arms[version] for version in ("m1", "m2"))
+    assert active.mixed(band(0.0), band(100.0)).p50[0] == rival.mixed(band(0.0), band(100.0)).p50[0] == 100.0
+    both = [arm.book.correct(band(1000.0), scale, lead_h) for arm in (active, rival)]
+    assert both[0].p90[0] == both[1].p90[0] != band(1000.0).p90[0]
+
+
 def test_a_third_model_drops_the_way_back_of_the_first():
     made = contest()
     for version, dropped in (("m1", ""), ("m2", ""), ("m3", "m1")):

@@ -199,7 +199,7 @@ def test_tidy_sorts_and_clips():
 def test_history_forgets_and_survives_its_file():
     history = SlotHistory()
     now = slot_no(datetime(2026, 1, 1, tzinfo=UTC))
-    for slot in (now - 40 * 96, now - 96, now - 1):
+    for slot in (now - 70 * 96, now - 96, now - 1):
         history.put("load_w", slot, 100.0)
     history.put("load_w", now - 2, float("nan"))
     history.prune(now)

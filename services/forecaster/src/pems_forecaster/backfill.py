@@ -1,4 +1,4 @@
-"""Filling the forecaster's memory from the stored history: loads and PV of the last weeks, rooms of the last days."""
+"""Filling the forecaster's memory from the stored history: loads, PV and prices of the last weeks, rooms of the last days."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,10 +11,9 @@ from pems_forecaster.domain.fine_weather import fine_weather
 from pems_forecaster.domain.forecast import horizon_slots
 from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
 from pems_forecaster.domain.lessons import WeatherRun, run_of
-from pems_forecaster.domain.load import HISTORY_DAYS
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
 from pems_forecaster.domain.sampler import EXPORTING_W, FULL_SOC_PCT
-from pems_forecaster.domain.slot_history import SlotHistory
+from pems_forecaster.domain.slot_history import KEEP_DAYS, SlotHistory
 
 __all__ = ["LESSON_DAYS", "backfill", "measured_columns", "past_run", "warm_up"]
 
@@ -42,13 +41,13 @@ def _air(room: str) -> str:
 
 
 async def backfill(home: Home, reader: HistoryReader, history: SlotHistory, now: datetime) -> int:
-    """Fill slots that the own memory lacks from the last four weeks; returns how many load slots were new.
+    """Fill slots that the own memory lacks from the last weeks; returns how many load slots were new.
 
     Raises:
         UnavailableError: The history is away.
     """
     end = slot_start(now)
-    start = end - timedelta(days=HISTORY_DAYS)
+    start = end - timedelta(days=KEEP_DAYS)
     first = slot_no(start)
     columns = await measured_columns(home, reader, start, end)
     new = {name: history.put_missing(name, first, values) for name, values in columns.items() if name != "pv_limited"}

@@ -1,18 +1,18 @@
 """A plant's history for training and backtests: archived weather forecasts, when they were issued, and the power."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pems_common.home import Pv
-from pems_forecaster.domain.fine_weather import FineWeather
+from pems_forecaster.domain.fine_weather import UNKNOWN_CLEAR_INDEX, FineWeather
 from pems_forecaster.domain.grid import SLOT_S, Floats, Ints
 from pems_forecaster.domain.pv import pv_power
 from pems_forecaster.domain.sun import Sun, sun_at
 
-__all__ = ["PvPlace", "PvTable", "features_of", "physics_of"]
+__all__ = ["Physics", "PvPlace", "PvTable", "features_of", "physics_of"]
 
 _NEIGHBOURS = (-2, -1, 1, 2)
 _LEAST_CLEAR_W_M2 = 5.0
@@ -42,6 +42,7 @@ class PvTable:
         weather: Columns (T,): `ghi_w_m2` and `temperature_c` are needed, `cloud_pct` and `wind_m_s` help, others are
             features by their own names.
         power_w: Mean power measured (T,), NaN where unknown or not to be learnt from.
+        limited: Steps in which the plant was told to hold back (T,); none where left out.
     """
 
     place: PvPlace
@@ -50,6 +51,7 @@ class PvTable:
     step_s: int
     weather: Mapping[str, Floats]
     power_w: Floats
+    limited: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     def __post_init__(self) -> None:
         """Check what can be checked.
@@ -62,7 +64,9 @@ class PvTable:
         for name in ("ghi_w_m2", "temperature_c"):
             if name not in self.weather:
                 raise ValueError(f"the weather column {name} is missing")
-        columns = {"issued_s": self.issued_s, "power_w": self.power_w, **self.weather}
+        if not len(self.limited):
+            object.__setattr__(self, "limited", np.zeros(len(self.start_s), dtype=np.bool_))
+        columns = {"issued_s": self.issued_s, "power_w": self.power_w, "limited": self.limited, **self.weather}
         for name, column in columns.items():
             if len(column) != len(self.start_s):
                 raise ValueError(f"{name} has {len(column)} rows, not {len(self.start_s)}")
@@ -94,7 +98,7 @@ class Physics:
 
 
 def physics_of(table: PvTable) -> Physics:
-    """Run the physical chain on quarters of an hour, and take the means of the steps."""
+    """Run the physical chain on quarters of an hour, and take the means of the steps; unknown irradiance is usual."""
     per, place = table.step_s // SLOT_S, table.place
     slots = (table.start_s[:, None] // SLOT_S + np.arange(per)[None, :]).ravel()
     sun = sun_at(slots, latitude=place.latitude, longitude=place.longitude, altitude_m=place.altitude_m)
@@ -106,7 +110,7 @@ def physics_of(table: PvTable) -> Physics:
     index = np.where(
         clear_ghi > _LEAST_CLEAR_W_M2, table.weather["ghi_w_m2"] / np.maximum(clear_ghi, _LEAST_CLEAR_W_M2), 0.0
     )
-    index = np.clip(np.nan_to_num(index), 0.0, _CLEAR_INDEX_MAX)
+    index = np.clip(np.nan_to_num(index, nan=UNKNOWN_CLEAR_INDEX), 0.0, _CLEAR_INDEX_MAX)
     power = pv_power(place.pv, _fine_weather(table, sun, index, per))
     return Physics(
         power_w=mean(power.expected_w),

@@ -28,6 +28,15 @@ class Quantiles:
         rows = np.clip(rows, low, high)
         return Quantiles(rows[0], rows[1], rows[2])
 
+    def filled(self, other: "Quantiles") -> "Quantiles":
+        """Return the band with another's slots where a part of it is not finite."""
+        known = np.isfinite(self.p10) & np.isfinite(self.p50) & np.isfinite(self.p90)
+        return Quantiles(
+            np.where(known, self.p10, other.p10),
+            np.where(known, self.p50, other.p50),
+            np.where(known, self.p90, other.p90),
+        )
+
     def message(self, start: datetime, digits: int) -> Band:
         """Return the band as a message part (rounding keeps the order)."""
         return Band(

@@ -197,11 +197,19 @@ class Contest:
     # --- who takes part --------------------------------------------------------------------------
 
     def challenge(self, version: str) -> str:
-        """Let a new model take part, unpublished; returns the challenger that it displaces, if any."""
+        """Let a new model take part, unpublished; returns the challenger that it displaces, if any.
+
+        It begins with the errors of what is published, and with the share of the active model: a band that has yet to
+        learn its width would lose to one that has, however good the model is.
+        """
         displaced = self.challenger
         if displaced:
             self.leave(displaced)
-        self.arms[version] = self._arm()
+        arm = self._arm()
+        arm.book.adopt(self.book)
+        if self.active != self.simple:
+            arm.blend.load_json(self.arms[self.active].blend.to_json())
+        self.arms[version] = arm
         self.challenger = version
         return displaced
 

@@ -264,6 +264,7 @@ def _all_say(
         except (KeyError, ValueError, PermanentError) as error:
             failed[version] = f"{error}"
             continue
+        own = own.filled(simple)
         base = arm.mixed(simple, own)
         said[version] = Said(base, finish(base, arm.book), own)
     return said

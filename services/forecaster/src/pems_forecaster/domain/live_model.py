@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from pems_forecaster.domain.grid import Floats, Grid, LocalCalendar
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.slot_history import SlotHistory
 
-__all__ = ["THREE", "LiveKind", "LiveModel", "Situation", "Trained", "holdout_metrics"]
+__all__ = ["THREE", "LiveKind", "LiveModel", "Situation", "Trained", "held_out_days", "holdout_metrics"]
 
+T = TypeVar("T")
 THREE = np.array([0.1, 0.5, 0.9])
 
 
@@ -39,6 +40,14 @@ class Situation:
     weather: FineWeather
     history: SlotHistory
     released: int
+    _made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what models of a kind share (their features), made by the first that asks."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: T = self._made[name]
+        return made
 
 
 class LiveModel(Protocol):
@@ -111,17 +120,27 @@ class LiveKind(Protocol):
         """
 
 
+def held_out_days(days: float) -> int:
+    """Return how many of the last days a trial training leaves out: a fifth, three to 28."""
+    return max(3, min(28, int(0.2 * days)))
+
+
 def holdout_metrics(actual: Floats, said: Floats, simple: Floats | None = None) -> dict[str, float]:
     """Score P10, P50 and P90 (N, 3) on days that they were not trained on, in the unit of the kind.
+
+    Rows count where the truth and all that is said are known.
 
     Returns:
         `pinball`, `mae`, `rmse`, `coverage` [%] and, where a simple method is given, its `simple_pinball`; nothing
         where no truth is known.
     """
-    if not np.isfinite(actual).any():
+    rows = np.isfinite(actual) & np.isfinite(said).all(axis=1)
+    if simple is not None:
+        rows &= np.isfinite(simple).all(axis=1)
+    if not rows.any():
         return {}
-    ours = score(actual, said, THREE, 1.0)
+    ours = score(actual[rows], said[rows], THREE, 1.0)
     metrics = {"pinball": ours.pinball, "mae": ours.mae, "rmse": ours.rmse, "coverage": 100.0 * ours.coverage}
     if simple is not None:
-        metrics["simple_pinball"] = score(actual, simple, THREE, 1.0).pinball
+        metrics["simple_pinball"] = score(actual[rows], simple[rows], THREE, 1.0).pinball
     return {name: round(value, 4) for name, value in metrics.items()}

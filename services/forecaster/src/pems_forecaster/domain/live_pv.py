@@ -11,7 +11,7 @@ from pems_forecaster.backtest.pv_table import PvPlace, PvTable, features_of, phy
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Ints
 from pems_forecaster.domain.lessons import Lessons, WeatherRun, run_of
-from pems_forecaster.domain.live_model import Situation, Trained, holdout_metrics
+from pems_forecaster.domain.live_model import Situation, Trained, held_out_days, holdout_metrics
 from pems_forecaster.domain.quantile_trees import QuantileTrees, TreeSettings
 from pems_forecaster.domain.slot_history import LIMITED_SHARE
 
@@ -73,13 +73,8 @@ class PvModel:
 
     def predict(self, situation: Situation) -> Quantiles:
         """Return the band on the grid [W]."""
-        grid, home = situation.grid, situation.home
-        last_day = np.arange(grid.first - SLOTS_PER_DAY, grid.first, dtype=np.int64)
-        measured = situation.history.at("pv_w", last_day, before=grid.first)
-        limited = np.nan_to_num(situation.history.at("pv_limited", last_day, before=grid.first)) > LIMITED_SHARE
-        before_w = np.where(limited, np.nan, measured)
-        features, clear_w = run_features(home, run_of(grid, situation.weather), before_w)
-        said = np.clip(self.trees.predict(features), 0.0, 1.0) * home.pv.inverter_ac_limit_w
+        features, clear_w = situation.once("pv", lambda: _features(situation))
+        said = np.clip(self.trees.predict(features), 0.0, 1.0) * situation.home.pv.inverter_ac_limit_w
         return Quantiles(*np.where(clear_w > 0.0, said.T, 0.0))
 
     def importance(self) -> dict[str, float]:
@@ -112,8 +107,7 @@ class PvKind:
         slot = np.concatenate([row[2] for row in rows])
         issued = np.concatenate([np.full(len(row[2]), row[3]) for row in rows])
         settings = TreeSettings(**{**asdict(_SETTINGS), "threads": threads})
-        held = max(3, min(28, int(0.2 * self.days(lessons)))) * SLOTS_PER_DAY
-        cut = lessons.until - held
+        cut = lessons.until - held_out_days(self.days(lessons)) * SLOTS_PER_DAY
         metrics: dict[str, float] = {}
         early, late = slot < cut, issued >= cut
         progress(0.3, "a trial without the last days")
@@ -132,6 +126,15 @@ class PvKind:
     def load(self, folder: Path) -> PvModel:
         """Read a model."""
         return PvModel(QuantileTrees.load(folder))
+
+
+def _features(situation: Situation) -> tuple[dict[str, Floats], Floats]:
+    grid = situation.grid
+    last_day = np.arange(grid.first - SLOTS_PER_DAY, grid.first, dtype=np.int64)
+    measured = situation.history.at("pv_w", last_day, before=grid.first)
+    limited = np.nan_to_num(situation.history.at("pv_limited", last_day, before=grid.first)) > LIMITED_SHARE
+    before_w = np.where(limited, np.nan, measured)
+    return run_features(situation.home, run_of(grid, situation.weather), before_w)
 
 
 def _pick(features: dict[str, Floats], rows: np.ndarray) -> dict[str, Floats]:

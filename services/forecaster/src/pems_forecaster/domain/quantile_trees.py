@@ -39,6 +39,7 @@ class TreeSettings:
         bins: Bins that a feature is cut into.
         threads: Processor threads; 1 makes the trees the same on every machine.
         seed: Of the random choices.
+        mean: Learn the mean (squared error) instead; there is one output, and `levels` names one level for it.
     """
 
     levels: tuple[float, ...] = (0.1, 0.5, 0.9)
@@ -52,6 +53,7 @@ class TreeSettings:
     bins: int = 128
     threads: int = 1
     seed: int = 0
+    mean: bool = False
 
     def __post_init__(self) -> None:
         """Check the levels."""
@@ -59,6 +61,8 @@ class TreeSettings:
             raise ValueError(f"quantile levels {self.levels}: each has to be above 0 and below 1")
         if sorted(set(self.levels)) != list(self.levels):
             raise ValueError(f"quantile levels {self.levels} have to rise")
+        if self.mean and len(self.levels) != 1:
+            raise ValueError(f"the mean is one output, not one for each of the quantile levels {self.levels}")
 
 
 @dataclass(frozen=True)
@@ -149,9 +153,9 @@ class QuantileTrees:
         rows, wanted = matrix[known], target[known]
         weights = None if weight is None else weight[known]
         data = xgb.QuantileDMatrix(rows, wanted, weight=weights, max_bin=settings.bins, nthread=settings.threads)
+        quantiles = {"objective": "reg:quantileerror", "quantile_alpha": np.array(settings.levels)}
         parameters = {
-            "objective": "reg:quantileerror",
-            "quantile_alpha": np.array(settings.levels),
+            **({"objective": "reg:squarederror"} if settings.mean else quantiles),
             "tree_method": "hist",
             "max_depth": settings.depth,
             "learning_rate": settings.rate,
@@ -207,7 +211,7 @@ class QuantileTrees:
         """
         try:
             card = ModelCard.from_json(json.loads((folder / _CARD).read_text(encoding="utf-8")))
-            booster = xgb.Booster(model_file=folder / _MODEL)
+            booster = xgb.Booster({"nthread": card.settings.threads}, model_file=folder / _MODEL)
         except (OSError, ValueError, xgb.core.XGBoostError) as error:
             raise PermanentError(f"no model in {folder}: {error}", remedy="train the model anew") from error
         if booster.num_features() != len(card.features):

@@ -113,6 +113,12 @@ class ResidualBook:
             lead.factor = min(max(lead.factor, FACTOR_MIN), FACTOR_MAX)
             lead.today.append(matched)
 
+    def adopt(self, other: "ResidualBook") -> None:
+        """Begin with what another method's errors taught; what this one says later takes its place."""
+        for mine, theirs in zip(self._leads, other._leads, strict=True):
+            mine.errors = deque(theirs.errors, maxlen=theirs.errors.maxlen)
+            mine.factor = theirs.factor
+
     # --- using -----------------------------------------------------------------------------------
 
     @property

@@ -12,7 +12,8 @@ from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Ints
 
 __all__ = ["KEEP_DAYS", "LIMITED_SHARE", "SlotHistory"]
 
-KEEP_DAYS = 35
+KEEP_DAYS = 63
+"""Load models look for similar days in the last eight weeks."""
 LIMITED_SHARE = 0.3
 """A slot in which PV was held back for longer than this share teaches nothing."""
 

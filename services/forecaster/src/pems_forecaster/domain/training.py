@@ -9,12 +9,15 @@ from typing import Any, Self
 from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_forecaster.domain.lessons import Lessons
+from pems_forecaster.domain.live_load import LoadKind
 from pems_forecaster.domain.live_model import LiveKind
+from pems_forecaster.domain.live_price import PriceKind
 from pems_forecaster.domain.live_pv import PvKind
 
 __all__ = ["LIVE_KINDS", "TrainingResult", "train_model"]
 
-LIVE_KINDS: Mapping[str, LiveKind] = {kind.name: kind for kind in (PvKind(),)}
+_KINDS: tuple[LiveKind, ...] = (PvKind(), LoadKind(), PriceKind())
+LIVE_KINDS: Mapping[str, LiveKind] = {kind.name: kind for kind in _KINDS}
 
 
 @dataclass(frozen=True)
