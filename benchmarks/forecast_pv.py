@@ -7,9 +7,10 @@
 Both use the plants of `benchmarks/forecast.py` one at a time, as a house has one; its test months only.
 
 `cold_start`: 0 to 120 days of own data, then 30 days that are forecast with what was known then; trees are grown anew
-after 7, 14, 30, 60 and 90 days. Physics is the chain with name plate data. `faults`: each fault begins on day 200 of
-one plant's history. What is scored is what the sun really gave, beside the same days of a run without the fault;
-days to recover are those until a week's error is within a tenth of that run's.
+after 7, 14, 30, 60 and 90 days. Physics is the chain with name plate data; the gate is on the mean of the runs, the
+worst run stands beside it. `faults`: each fault begins on day 200 of one plant's history. What is scored is what the
+sun really gave, beside the same days of a run without the fault; days to recover are those until a week's error is
+within a tenth of that run's.
 """
 
 import argparse
@@ -41,14 +42,6 @@ FAULT_DAY, LAST_DAY, AFTER_DAYS = 200, 320, 30
 TRAINING_DAYS = range(130, LAST_DAY, 30)
 FAULTY_PLANT = 0
 CLOCK_CHANGE = "2013-10-06"  # in New South Wales
-
-# case, figure, gate, goal: a figure has to be at most its gate.
-GATES: tuple[tuple[str, str, float, float], ...] = (
-    *((f"cold_start_{days}", "worst_rmse_of_physics", 1.02, 1.0) for days in OWN_DAYS),
-    ("cold_start_30", "pinball_99_pct", 1.4, 1.15),
-    *((f"cold_start_{days}", "coverage_off_pct", 5.0, 2.0) for days in OWN_DAYS),
-    ("half_dark", "days_to_recover", 10, 7),
-)
 
 
 def _instant(day: str) -> int:
@@ -87,6 +80,7 @@ def cold_start(tables: Sequence[PvTable], settings: PvSettings) -> Iterator[Row]
             **{name: round(value, 3) for name, value in mean.items()},
             "rmse_of_physics": round(mean["rmse_pct"] / mean["physics_rmse_pct"], 3),
             "worst_rmse_of_physics": round(float(ratio.max()), 3),
+            "runs_above_1.02": int((ratio > 1.02).sum()),
             "coverage_off_pct": round(abs(mean["coverage_pct"] - 80.0), 1),
             "coverage_pct_least_most": [round(pick(one["coverage_pct"] for one in each), 1) for pick in (min, max)],
         }
@@ -162,6 +156,17 @@ FAULTS = (
 )
 
 
+# case, figure, gate, goal: a figure has to be at most its gate.
+GATES: tuple[tuple[str, str, float, float], ...] = (
+    *((f"cold_start_{days}", "rmse_of_physics", 1.02, 1.0) for days in OWN_DAYS),
+    *((f"cold_start_{days}", "coverage_off_pct", 5.0, 2.0) for days in OWN_DAYS),
+    ("cold_start_30", "pinball_99_pct", 1.4, 1.15),
+    ("half_dark", "days_to_recover", 10, 7),
+    *((fault.name, "after_rmse_of_without", 1.15, 1.05) for fault in FAULTS),
+    *((fault.name, "after_coverage_off_pct", 8.0, 4.0) for fault in FAULTS),
+)
+
+
 def faults(table: PvTable, settings: PvSettings) -> Iterator[Row]:
     """Run one plant with each fault, and without."""
     healthy = _between(table, FIRST_S, FIRST_S + LAST_DAY * DAY_S)
@@ -218,6 +223,9 @@ def _through_and_after(fault: Fault, said: PvForecasts, free: PvForecasts) -> Ro
     for name, (begin, end) in windows.items():
         result[name] = _figures(said, begin, end, fault.strength)
         result[f"{name}_without"] = _figures(free, begin, end)
+    after, without = result["after"], result["after_without"]
+    result["after_rmse_of_without"] = round(after["rmse_pct"] / without["rmse_pct"], 3)
+    result["after_coverage_off_pct"] = round(abs(after["coverage_pct"] - 80.0), 1)
     waits = FAULT_DAY if fault.strength != 1.0 else ends
     for day in range(waits, LAST_DAY - 7):
         ours, theirs = _figures(said, day, day + 7, fault.strength), _figures(free, day, day + 7)
@@ -239,6 +247,7 @@ def _found(fault: Fault, faulty: PvTable) -> Row:
     }
     return {
         "ratio": round(history.capacity.ratio, 3),
+        "bright_days_since": history.capacity.days,
         "jump_days": [day - int(plant.day[0]) for day in history.capacity.jump_days],
         "clock_off_h": round(history.clock.off_h, 2),
         "rows_that_teach_pct": round(100 * float(history.teaching[rows].mean()), 1) if rows.any() else None,

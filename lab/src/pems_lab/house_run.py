@@ -92,7 +92,8 @@ class HouseRun:
         planner: `on`, or `mute`: no plan is ever made, so the controller stays on its rules.
         thermal: Changes the room models that the planner is told (a fault), None for the honest ones.
         built: The house as it really is, where that differs from what PEMS is told; None where it does not.
-        models: Where forecast models are kept and trained (within the tick); None leaves it at the simple methods.
+        models: Where forecast models are kept and trained (within the tick), and the history; None keeps the history in
+            memory, and leaves it at the simple methods.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class HouseRun:
         self.broker = MemoryBroker()
         self.account = RunAccount()
         self._mqtt = {name: self.broker.client() for name in ("house", "ingest", "controller")}
-        self.store = SqliteHistory(":memory:", home.site.id)
+        self.store = SqliteHistory(":memory:" if models is None else str(models / "history.sqlite"), home.site.id)
         self.house = HouseHandlers(
             home if built is None else built,
             self.clock,

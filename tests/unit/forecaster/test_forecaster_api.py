@@ -9,7 +9,9 @@ from tests.unit.forecaster.forecaster_makers import WINTER, make_prices, make_we
 from tests.unit.forecaster.test_forecaster_handlers import World
 
 from pems_common.auth import Auth
+from pems_common.clock import FakeClock
 from pems_common.errors import UnavailableError
+from pems_common.messages import wrap
 from pems_common.settings import ServiceSettings
 from pems_forecaster.adapters.history_http import HistoryHttp
 from pems_forecaster.adapters.state_file import StateFile
@@ -93,6 +95,23 @@ async def test_rooms_and_scores_are_shown(served):
 
 def ingest(handler):
     return HistoryHttp("http://ingest", api_key="k", client=httpx.AsyncClient(transport=httpx.MockTransport(handler)))
+
+
+async def test_kept_messages_are_read_and_broken_ones_left_out():
+    envelope = wrap(make_weather(WINTER), site="home", clock=FakeClock(WINTER), source="t")
+
+    def answer(request):
+        asked = dict(request.url.params)
+        assert request.url.path == "/v1/messages"
+        assert (asked["type"], asked["subject"], asked["limit"]) == ("weather", "archive", "60")
+        return httpx.Response(200, json={"messages": [envelope.model_dump(mode="json"), {"body": 3}, "x"]})
+
+    reader = ingest(answer)
+    found = await reader.messages("weather", WINTER, WINTER + timedelta(days=60), subject="archive", limit=60)
+    assert [e.id for e in found] == [envelope.id]
+    broken = ingest(lambda request: httpx.Response(200, json={"messages": {}}))
+    with pytest.raises(UnavailableError, match="holds no messages"):
+        await broken.messages("weather", WINTER, WINTER + timedelta(days=1))
 
 
 async def test_history_is_read_in_pieces():

@@ -19,7 +19,7 @@ DAYS = 75
 PLANT = Pv(roofs=(Roof(name="south", peak_w=5000.0, tilt_deg=35.0, azimuth_deg=180.0),), inverter_ac_limit_w=4600.0)
 PLACE = PvPlace(49.8, 15.5, 400.0, PLANT)
 QUICK = PvSettings(
-    trees=TreeSettings(levels=(0.1, 0.5, 0.9), rounds=25, depth=4, rate=0.25, least_rows=5.0),
+    trees=TreeSettings(levels=(0.1, 0.5, 0.9), rounds=15, depth=4, rate=0.35, least_rows=5.0),
     conformal=ConformalSettings(least_width=0.01),
 )
 
@@ -73,7 +73,7 @@ def test_it_learns_what_physics_does_not_know(shaded):
 
 def test_calibration_brings_the_band_towards_what_it_promises(shaded):
     """Trees that learn by heart are far too sure of themselves."""
-    by_heart = replace(QUICK, trees=replace(QUICK.trees, rounds=150, depth=8, least_rows=1.0))
+    by_heart = replace(QUICK, trees=replace(QUICK.trees, rounds=60, depth=8, rate=0.4, least_rows=1.0))
     learner = PvLearner([shaded], by_heart)
     *_, (_, said) = run_periods(learner, bounds(30, 55, 75))
     day = said.daylight
@@ -110,7 +110,7 @@ def test_the_future_may_be_nothing_but_holes_or_nonsense(shaded, ahead_h):
     later, untold = shaded.start_s + shaded.step_s > issue, issued_s > issue
     holes = {name: np.where(untold, np.nan, column) for name, column in shaded.weather.items()}
     one, other, wild = (
-        told(replace(faulty, issued_s=issued_s, weather=weather, power_w=power_w, limited=limited), 45, 60, 61)
+        told(replace(faulty, issued_s=issued_s, weather=weather, power_w=power_w, limited=limited), 49, 60, 61)
         for weather, power_w, limited in (
             (shaded.weather, faulty.power_w, later & False),
             (holes, np.where(later, np.nan, faulty.power_w), later & False),

@@ -159,3 +159,16 @@ def test_damaged_memory_is_refused(change):
     made = contest()
     with pytest.raises((PermanentError, ValueError, KeyError, TypeError, AttributeError)):
         contest().load_json({**made.to_json(), **change})
+
+
+def test_a_model_of_which_nothing_is_believed_is_not_promoted_by_luck():
+    made = contest()
+    made.challenge("m1")
+    first = 960
+    for _ in range(12):
+        made.arms["m1"].listen(np.arange(first, first + SLOTS), band(100.0), band(900.0), np.ones(SLOTS))
+        first += SLOTS
+        made.learn(first, lambda slots: np.full(len(slots), 100.0))
+    assert made.arms["m1"].blend.share == 0.0
+    live_days(made, {"simple-1": 1300.0, "m1": 1010.0}, 14, first)
+    assert made.verdict() is None

@@ -125,31 +125,33 @@ def test_who_stays_away_for_good_is_the_new_normal():
 
 
 def test_while_away_the_forecast_leans_on_away_days_and_is_back_at_once():
+    """The longer they have been away, the more it leans: a first away day is often the only one."""
     gone = (36, 37, 38)
     series, home = household(45, away=gone), household(45)
 
-    def usual(of: LoadSeries, issue_s: int) -> LoadRows:
-        return load_rows(of, np.array([issue_s]), 48)
+    def told(of: LoadSeries, day: float) -> LoadRows:
+        return load_rows(of, np.array([midnight(0) + int(day * DAY_S)]), 48)
 
-    leaving, first_day_over, back = (usual(series, midnight(day)) for day in (36, 37, 40))
-    assert [rows.away[0] for rows in (leaving, first_day_over, back)] == [False, True, False]
-    ordinary = usual(home, midnight(37))
-    evening = first_day_over.features["time_of_day_h"] == 19.0
-    today, tomorrow = (first_day_over.usual_quantiles_w[evening][k] for k in (0, 1))
-    assert today[1] < 1.5 * AWAY_W, "the median is that of an empty house"
-    assert today[2] > 2.0 * AWAY_W, "P90 knows that they may come home"
-    assert AWAY_W < first_day_over.usual_w[evening][0] < 0.4 * ordinary.usual_w[evening][0]
-    assert first_day_over.usual_w[evening][1] > first_day_over.usual_w[evening][0], "more likely the day after"
-    assert tomorrow[2] > today[2]
-    never_left = usual(home, midnight(40)).usual_w
-    assert np.abs(back.usual_w / never_left - 1.0).mean() < 0.25, "away days are no similar days"
-    assert (~usual(series, midnight(36)).typical[:24]).all()
+    at = {day: told(series, day) for day in (36, 37, 38, 39, 40)}
+    assert [bool(rows.away[0]) for rows in at.values()] == [False, True, True, True, False]
+    evenings = np.flatnonzero(at[39].features["time_of_day_h"] == 19.0)
+    ordinary = told(home, 39).usual_w[evenings]
+    first, third = at[37].usual_w[evenings], at[39].usual_w[evenings]
+    assert AWAY_W < third[0] < 0.4 * ordinary[0]
+    assert third[0] < third[1] < 0.5 * ordinary[1], "the day after tomorrow they are more likely back"
+    assert third[0] < 0.6 * first[0]
+    _, median, high = at[39].usual_quantiles_w[evenings[0]]
+    assert median < 1.5 * AWAY_W, "the median is that of an empty house"
+    assert high > 2.0 * AWAY_W, "P90 knows that they may come home"
 
-    noon = midnight(37) + 20 * HOUR_S
-    assert usual(series, noon).away[0]
+    never_left = told(home, 40).usual_w
+    assert np.abs(at[40].usual_w / never_left - 1.0).mean() < 0.25, "away days are no similar days"
+    assert at[36].typical.tolist() == [False] * 48
+
+    assert told(series, 37 + 20 / 24).away[0]
     came_home = series.power_w.copy()
     came_home[37 * 24 + 18] = 2500.0
-    assert not usual(replace(series, power_w=came_home), noon).away[0], "one dinner tells that they are back"
+    assert not told(replace(series, power_w=came_home), 37 + 20 / 24).away[0], "one dinner tells that they are back"
 
 
 def test_gaps_and_a_short_history_are_survived():

@@ -9,6 +9,7 @@ from tests.unit.forecaster.forecaster_household import QUICK, household, midnigh
 from pems_common.errors import PermanentError
 from pems_forecaster.backtest.scores import pinball_rows
 from pems_forecaster.domain.load_features import LEVELS, LoadRows, load_rows
+from pems_forecaster.domain.load_level import LoadLevel
 from pems_forecaster.domain.load_model import LoadBlend, LoadModel, LoadSaid, LoadSettings, similar_days
 from pems_forecaster.domain.quantile_trees import ModelCard, QuantileTrees
 from pems_forecaster.domain.rolling_conformal import ConformalSettings
@@ -84,6 +85,30 @@ def test_while_away_similar_days_have_the_word(model):
     assert np.array_equal(blended.quantiles_w, rows.usual_quantiles_w)
 
 
+def test_the_level_of_a_day_follows_what_trees_cannot_see_of_a_step():
+    """Every Monday takes twice as much; trees that never saw the weekday are set right by half of it."""
+    rows = rows_of(28, 70)
+    monday = np.where(rows.features["weekday_no"] == 0.0, 2.0, 1.0)
+    rows = replace(rows, actual_w=monday * rows.usual_w)
+    early, late = rows.only(rows.issued_s < midnight(63)), rows.only(rows.issued_s >= midnight(63))
+    level = LoadLevel.fit(early, np.isfinite(early.actual_w))
+    factor = level.factor(late, late.usual_w)
+    on_monday = late.features["weekday_no"] == 0.0
+    assert factor[on_monday].mean() == pytest.approx(1.5, abs=0.1)
+    assert factor[~on_monday].mean() == pytest.approx(1.0, abs=0.05)
+    for issued_s in np.unique(late.issued_s):
+        for lead_day in (0, 1):
+            mine = (late.issued_s == issued_s) & (late.lead_day == lead_day)
+            assert len(np.unique(factor[mine])) == 1, "one factor for a day"
+    assert (level.factor(late, 1000.0 * late.usual_w) >= 0.5).all()
+    assert (level.factor(late, 0.0 * late.usual_w) <= 2.0).all()
+    blind = replace(late, features={name: np.full(len(factor), np.nan) for name in late.features})
+    assert np.isfinite(level.factor(blind, late.usual_w)).all(), "what is unknown counts as usual"
+    assert (level.factor(replace(late, usual_w=np.full(len(factor), np.nan)), late.usual_w) == 1.0).all()
+    with pytest.raises(ValueError, match="features are missing: usual, "):
+        level.factor(replace(late, features={"weekday_no": factor}), late.usual_w)
+
+
 def test_a_model_survives_its_files(model, tmp_path):
     model.save(tmp_path / "load" / "1")
     again = LoadModel.load(tmp_path / "load" / "1")
@@ -92,6 +117,13 @@ def test_a_model_survives_its_files(model, tmp_path):
     assert np.array_equal(again.predict(test).mean_w, model.predict(test).mean_w)
     assert again.mean.card.settings.mean
     assert not again.quantiles.card.settings.mean
+    nothing = test.only(np.zeros(len(test.away), dtype=np.bool_))
+    assert again.predict(nothing).quantiles_w.shape == (0, 3)
+    for text in ("[]", '{"ridge": {}, "features": []}', "not JSON"):
+        (tmp_path / "load" / "1" / "level.json").write_text(text)
+        with pytest.raises(PermanentError, match=r"no level of days|no linear model") as caught:
+            LoadModel.load(tmp_path / "load" / "1")
+        assert caught.value.remedy == "train the model anew"
     (tmp_path / "load" / "1" / "mean" / "card.json").unlink()
     with pytest.raises(PermanentError, match="no model in"):
         LoadModel.load(tmp_path / "load" / "1")

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pems_forecaster.backtest.csv_file import mistake as _mistake
-from pems_forecaster.backtest.csv_file import numbers_of, read_frame, step_of
-from pems_forecaster.backtest.csv_file import seconds_of as _seconds
+from pems_forecaster.backtest.csv_file import mistake, numbers_of, read_frame, seconds_of, step_of
 from pems_forecaster.backtest.pv_table import PvPlace, PvTable
 
 __all__ = ["read_pv_csv"]
@@ -34,7 +32,7 @@ def read_pv_csv(path: Path, place: PvPlace) -> PvTable:
         PermanentError: Something in the file cannot be used; it names column, line, value and remedy.
     """
     frame = read_frame(path, _NEEDED, _LEAST_ROWS)
-    start_s, issued_s = (_seconds(path, frame, name) for name in _TIMES)
+    start_s, issued_s = (seconds_of(path, frame, name) for name in _TIMES)
     step_s, order = step_of(path, frame, start_s)
     columns = {
         name: numbers_of(path, frame, name, _LIMITS.get(name, (-np.inf, np.inf)))[order]
@@ -43,9 +41,7 @@ def read_pv_csv(path: Path, place: PvPlace) -> PvTable:
     }
     late = np.flatnonzero(issued_s > start_s)
     if len(late):
-        raise _mistake(
-            path, frame, "issued_at", int(late[0]), "is after the start of its row: it would know the future"
-        )
+        raise mistake(path, frame, "issued_at", int(late[0]), "is after the start of its row: it would know the future")
     # Without the weather there was no forecast: nothing is learnt from such a row, and none is scored.
     known = np.isfinite(columns["ghi_w_m2"]) & np.isfinite(columns["temperature_c"])
     power_w = np.where(known, columns.pop("power_w"), np.nan)

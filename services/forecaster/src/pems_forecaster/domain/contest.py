@@ -312,7 +312,8 @@ class Contest:
         gain = 1.0 - pair.ratio
         told = f"{abs(100 * gain):.1f} % {'less' if gain > 0 else 'more'} loss than {self.active} over {pair.days} days"
         sure = gain > 0.0 and pair.t <= -rules.sure_t
-        if sure or (pair.days >= rules.long_days and gain >= rules.long_gain):
+        heard = self.arms[self.challenger].blend.share > 0.0  # with nothing of it in the mixture it is the simple method
+        if heard and (sure or (pair.days >= rules.long_days and gain >= rules.long_gain)):
             return Verdict("promote", told, _evidence(pair))
         hopeless = gain < -rules.rollback_loss and pair.t >= rules.sure_t
         if hopeless or pair.days >= rules.most_days:

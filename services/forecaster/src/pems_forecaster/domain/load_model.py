@@ -1,4 +1,4 @@
-"""Load forecasts: similar days, boosted trees on what they miss, and a blend of both that holds its band.
+"""Load forecasts: similar days, boosted trees on what they miss, the level of days, and a blend that holds its band.
 
 `LoadModel` says quantiles and a mean from rows (load_features.py); `LoadBlend` weighs its quantiles against those of
 the similar days by what both said lately, and moves the band so that it holds what it promises.
@@ -14,6 +14,7 @@ import numpy as np
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import Floats
 from pems_forecaster.domain.load_features import LEVELS, LoadRows
+from pems_forecaster.domain.load_level import LoadLevel
 from pems_forecaster.domain.quantile_trees import QuantileTrees, TreeSettings
 from pems_forecaster.domain.rolling_blend import BlendSettings, RollingBlend, mix
 from pems_forecaster.domain.rolling_conformal import ConformalSettings, RollingConformal
@@ -39,7 +40,7 @@ class LoadSettings:
             levels=LEVELS, rounds=200, depth=6, rate=0.03, subsample=0.6, columns=0.4, least_rows=50.0, penalty=5.0
         )
     )
-    blend: BlendSettings = field(default_factory=lambda: BlendSettings(start=0.5, half_life=20.0))
+    blend: BlendSettings = field(default_factory=BlendSettings)
     conformal: ConformalSettings = field(default_factory=lambda: ConformalSettings(batches=45, least_width=0.02))
 
 
@@ -57,11 +58,11 @@ class LoadSaid:
 
 
 class LoadModel:
-    """Trained trees."""
+    """Trained trees, and the level of days."""
 
-    def __init__(self, quantiles: QuantileTrees, mean: QuantileTrees) -> None:
+    def __init__(self, quantiles: QuantileTrees, mean: QuantileTrees, level: LoadLevel) -> None:
         """Wrap what was trained; use `train` or `load`."""
-        self.quantiles, self.mean = quantiles, mean
+        self.quantiles, self.mean, self._level = quantiles, mean, level
 
     @classmethod
     def train(cls, rows: LoadRows, settings: TreeSettings, notes: Mapping[str, str] | None = None) -> Self:
@@ -78,7 +79,7 @@ class LoadModel:
             QuantileTrees.train(rows.features, target, how, name=f"{what} of {_TARGET}", weight=weight, notes=notes)
             for what, how in (("quantiles", settings), ("mean", one_level))
         )
-        return cls(quantiles, mean)
+        return cls(quantiles, mean, LoadLevel.fit(rows, usable))
 
     def predict(self, rows: LoadRows) -> LoadSaid:
         """Say what rows will be; on away days that is what similar days say.
@@ -88,12 +89,17 @@ class LoadModel:
         """
         at_home = ~rows.away[:, None]
         usual, scale = rows.usual_w[:, None], rows.scale_w[:, None]
-        quantiles = np.where(at_home, usual + scale * self.quantiles.predict(rows.features), rows.usual_quantiles_w)
-        mean = np.where(at_home, usual + scale * self.mean.predict(rows.features), usual)
-        return LoadSaid(np.maximum(quantiles, 0.0), np.maximum(mean[:, 0], 0.0))
+        mean = np.maximum(usual + scale * self.mean.predict(rows.features), 0.0)
+        quantiles = np.maximum(usual + scale * self.quantiles.predict(rows.features), 0.0)
+        factor = self._level.factor(rows, mean[:, 0])[:, None]
+        return LoadSaid(
+            np.where(at_home, factor * quantiles, rows.usual_quantiles_w),
+            np.where(at_home, factor * mean, usual)[:, 0],
+        )
 
     def save(self, folder: Path) -> None:
-        """Write both kinds of trees into folders below this one."""
+        """Write the parts into this folder, and folders below it."""
+        self._level.save(folder)
         for name, trees in zip(_FOLDERS, (self.quantiles, self.mean), strict=True):
             trees.save(folder / name)
 
@@ -104,7 +110,8 @@ class LoadModel:
         Raises:
             PermanentError: There is none, or it is damaged.
         """
-        return cls(*(QuantileTrees.load(folder / name) for name in _FOLDERS))
+        quantiles, mean = (QuantileTrees.load(folder / name) for name in _FOLDERS)
+        return cls(quantiles, mean, LoadLevel.load(folder))
 
 
 def similar_days(rows: LoadRows) -> LoadSaid:
