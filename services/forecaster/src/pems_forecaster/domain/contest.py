@@ -7,6 +7,7 @@ share that did best lately, and corrected by its own errors, so that what is com
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -31,18 +32,21 @@ class ContestRules:
     Attributes:
         blend_start: Share of a model before its own errors tell more.
         least_days: Paired days without which nothing is decided.
-        sure_t: Paired t value that counts as sure (1.3 is one chance in ten with many days).
-        long_days: Days after which a small advantage suffices.
-        long_gain: That advantage, as a share.
+        sure_t: Paired t value that counts as sure. It is looked at every day, so it has to be higher than for one look:
+            with 2, some 15 % of models that are no better are published within three weeks, with 1.3 it is 60 %.
+        long_days: Days after which `likely_t` suffices with `long_gain`, and before which no model is given up.
+        likely_t: Paired t value that counts as likely.
+        long_gain: An advantage worth having, as a share.
         most_days: Days after which a model that is not better is dropped.
         rollback_loss: How much worse than the simple method the active model may be, as a share.
     """
 
     blend_start: float = 0.5
     least_days: int = 5
-    sure_t: float = 1.3
+    sure_t: float = 2.0
     long_days: int = 12
-    long_gain: float = 0.005
+    likely_t: float = 1.0
+    long_gain: float = 0.01
     most_days: int = 21
     rollback_loss: float = 0.03
 
@@ -70,9 +74,14 @@ class Arm:
     blend: RollingBlend
     waiting: list[_Said] = field(default_factory=list)
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known how much of it to believe: before that it is not compared."""
+        return self.blend.settled
+
     def mixed(self, simple: Quantiles, model: Quantiles) -> Quantiles:
         """Mix a model's band with the simple one."""
-        share = self.blend.share
+        share = self.book.share = self.blend.share
         return Quantiles(*(mix(getattr(simple, q), getattr(model, q), share) for q in ("p10", "p50", "p90")))
 
     def listen(self, slots: Ints, simple: Quantiles, model: Quantiles, usable: Floats) -> None:
@@ -177,7 +186,7 @@ class Contest:
         self.active = simple
         self.challenger = ""
         self.former = ""
-        self._losses: deque[dict[str, float]] = deque(maxlen=_DAYS_KEPT)
+        self._losses: deque[dict[tuple[str, str], tuple[float, float]]] = deque(maxlen=_DAYS_KEPT)
         self.quality: deque[DayQuality] = deque(maxlen=_DAYS_KEPT)
         self.days_since_drift = -1
 
@@ -199,8 +208,8 @@ class Contest:
     def challenge(self, version: str) -> str:
         """Let a new model take part, unpublished; returns the challenger that it displaces, if any.
 
-        It begins with the errors of what is published, and with the share of the active model: a band that has yet to
-        learn its width would lose to one that has, however good the model is.
+        It begins with the scatter of the published method's errors, and with the share of the active model: a band that
+        has yet to learn its width would lose to one that has, however good the model is.
         """
         displaced = self.challenger
         if displaced:
@@ -250,19 +259,25 @@ class Contest:
             self.arms[version].learn(now_slot, actual)
 
     def close_day(self) -> dict[int, list[Matched]]:
-        """End a day: keep each method's loss on the slots that all have; returns the active one's, by lead day."""
+        """End a day: keep the losses of each pair on the slots that both have; returns the active one's, by lead day."""
         today = {version: arm.book.take_today() for version, arm in self.arms.items()}
         losses = {
             version: {
                 (m.lead_h, m.slot): pinball(m.actual, m.issued.p10, m.issued.p50, m.issued.p90)
-                for matched in by_day.values()
+                for matched in today[version].values()
                 for m in matched
             }
-            for version, by_day in today.items()
+            for version, arm in self.arms.items()
+            if version == self.simple or arm.settled
         }
-        common = set.intersection(*(set(found) for found in losses.values()))
-        if common:
-            self._losses.append({v: float(np.mean([found[key] for key in common])) for v, found in losses.items()})
+        day = {}
+        for one, other in combinations(losses, 2):
+            common = losses[one].keys() & losses[other].keys()
+            if common:
+                means = (float(np.mean([losses[v][key] for key in common])) for v in (one, other))
+                day[one, other] = next(means), next(means)
+        if day:
+            self._losses.append(day)
         return today[self.active]
 
     def note_quality(self, quality: DayQuality) -> None:
@@ -278,7 +293,9 @@ class Contest:
 
     def paired(self, one: str, other: str, days: int = _DAYS_KEPT) -> Pairing:
         """Compare two methods on the last days that have both."""
-        both = [(day[one], day[other]) for day in self._losses if one in day and other in day][-days:]
+        both = [day[one, other] for day in self._losses if (one, other) in day]
+        both += [day[other, one][::-1] for day in self._losses if (other, one) in day]
+        both = both[-days:]
         if not both:
             return Pairing(0, 1.0, 0.0)
         ours, theirs = np.array(both).T
@@ -312,10 +329,11 @@ class Contest:
         gain = 1.0 - pair.ratio
         told = f"{abs(100 * gain):.1f} % {'less' if gain > 0 else 'more'} loss than {self.active} over {pair.days} days"
         sure = gain > 0.0 and pair.t <= -rules.sure_t
+        likely = pair.days >= rules.long_days and gain >= rules.long_gain and pair.t <= -rules.likely_t
         heard = self.arms[self.challenger].blend.share > 0.0  # with nothing of it in the mixture it is the simple method
-        if heard and (sure or (pair.days >= rules.long_days and gain >= rules.long_gain)):
+        if heard and (sure or likely):
             return Verdict("promote", told, _evidence(pair))
-        hopeless = gain < -rules.rollback_loss and pair.t >= rules.sure_t
+        hopeless = pair.days >= rules.long_days and gain < -rules.rollback_loss and pair.t >= rules.sure_t
         if hopeless or pair.days >= rules.most_days:
             return Verdict("reject", told, _evidence(pair))
         return None
@@ -329,7 +347,8 @@ class Contest:
             "challenger": self.challenger,
             "former": self.former,
             "arms": {version: arm.to_json() for version, arm in self.arms.items()},
-            "losses": [{version: float(f"{loss:.6g}") for version, loss in day.items()} for day in self._losses],
+            "losses": [[[*pair, *(float(f"{loss:.6g}") for loss in losses)] for pair, losses in day.items()]
+                       for day in self._losses],
             "quality": [[round(day.skill, 4), float(f"{day.mae:.6g}")] for day in self.quality],
             "days_since_drift": self.days_since_drift,
         }
@@ -351,7 +370,8 @@ class Contest:
             setattr(self, name, version)
         self.quality.extend(DayQuality(float(skill), float(mae)) for skill, mae in data["quality"])
         self.days_since_drift = int(data["days_since_drift"])
-        self._losses.extend({str(v): float(loss) for v, loss in day.items()} for day in data["losses"])
+        for day in data["losses"]:
+            self._losses.append({(str(a), str(b)): (float(x), float(y)) for a, b, x, y in day})
 
 
 def _evidence(pair: Pairing) -> dict[str, float]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_common.messages import Forecast, Prices, Series, Weather
 from pems_forecaster.domain import load, outdoor, prices, pv, pv_bands
@@ -90,8 +89,8 @@ class Said:
     """What one method said.
 
     Attributes:
-        base: Before its own errors corrected it.
-        band: After.
+        base: What is mixed: the simple method, and a model by its share.
+        band: The same, corrected by its own errors.
         model: What the trained model itself said, None for the simple method.
     """
 
@@ -261,8 +260,8 @@ def _all_say(
         arm = contest.arms[version]
         try:
             own = models[version].predict(situation)
-        except (KeyError, ValueError, PermanentError) as error:
-            failed[version] = f"{error}"
+        except Exception as error:  # whatever is wrong with a model, the house needs its forecast
+            failed[version] = f"{type(error).__name__}: {error}"
             continue
         own = own.filled(simple)
         base = arm.mixed(simple, own)
@@ -292,8 +291,11 @@ def remember(made: Made, contests: Contests, history: SlotHistory) -> None:
         usable = made.price_unknown if kind == "price" else np.ones(made.grid.count)
         simple = made.said[kind][contest.simple].base
         for version, said in made.said[kind].items():
-            arm = contest.arms[version]
-            arm.book.remember(made.grid.slots, said.base.p50, scale, said.band, usable=usable)
+            arm = contest.arms.get(version)
+            if arm is None:  # it was taken out while the forecast was published
+                continue
+            lean = None if said.model is None else said.model.p50 - simple.p50
+            arm.book.remember(made.grid.slots, simple.p50, scale, said.band, lean=lean, usable=usable)
             if said.model is not None:
                 arm.listen(made.grid.slots, simple, said.model, np.where(scale > 0.0, usable, 0.0))
     first, voices = made.grid.first, made.voices

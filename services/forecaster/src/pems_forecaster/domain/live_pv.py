@@ -33,9 +33,9 @@ def _place(home: Home) -> PvPlace:
 def run_features(home: Home, run: WeatherRun, before_w: Floats) -> tuple[dict[str, Floats], Floats]:
     """Return what a model sees of each slot of a run, and the power under a cloudless sky [W].
 
-    Sums over the run are left out: runs of a day's end and of its beginning are of different lengths in light. So is the
-    day of the year: within the first year it only tells winters' rows from summers', and a model that has seen a winter
-    knew nothing of spring (the sun's height says what the season does).
+    Sums over the run are left out: runs of a day's end and of its beginning are of different lengths in light. So is
+    the day of the year: within the first year it only tells winter's rows from summer's, and the next season's have yet
+    another (the sun's height says what the season does).
 
     Args:
         home: The site.

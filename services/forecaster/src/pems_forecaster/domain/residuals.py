@@ -29,13 +29,23 @@ LEAST = 24
 
 @dataclass(frozen=True)
 class Issued:
-    """What a forecast said about one slot: the uncorrected median, the scale of errors, the published band."""
+    """What a forecast said about one slot.
+
+    Attributes:
+        base: Median of the simple method, uncorrected.
+        scale: Errors are divided by it.
+        p10: Published, as are the other two.
+        p50: Median.
+        p90: P90.
+        lean: What a model would have added to the base, had it been believed wholly.
+    """
 
     base: float
     scale: float
     p10: float
     p50: float
     p90: float
+    lean: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,33 +67,49 @@ class Matched:
 @dataclass
 class _Lead:
     pending: dict[int, Issued] = field(default_factory=dict)
-    errors: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP_DAYS * SLOTS_PER_DAY))
+    errors: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=KEEP_DAYS * SLOTS_PER_DAY))
     inside: deque[bool] = field(default_factory=lambda: deque(maxlen=KEEP_DAYS * SLOTS_PER_DAY))
     factor: float = 1.0
     today: list[Matched] = field(default_factory=list)
 
 
 class ResidualBook:
-    """Errors of one kind of forecast at a few lead times."""
+    """Errors of one kind of forecast at a few lead times.
+
+    Where a model is mixed into a simple method, the mixture's errors at any share follow from what both said: so the
+    share may move, and what was learnt stays right.
+
+    Attributes:
+        share: Share of the model in what is corrected now.
+    """
 
     def __init__(self, leads_h: tuple[float, ...], *, slots_per_day: float = SLOTS_PER_DAY) -> None:
         """Keep errors at `leads_h` [h]; `slots_per_day` says how many measured slots count as a day of experience."""
         self.leads_h = leads_h
         self._per_day = slots_per_day
         self._leads = [_Lead() for _ in leads_h]
+        self.share = 0.0
 
     # --- writing ---------------------------------------------------------------------------------
 
     def remember(
-        self, slots: Ints, base: Floats, scale: Floats, band: Quantiles, *, usable: Floats | None = None
+        self,
+        slots: Ints,
+        base: Floats,
+        scale: Floats,
+        band: Quantiles,
+        *,
+        lean: Floats | None = None,
+        usable: Floats | None = None,
     ) -> None:
         """Remember what was issued for the slots at the kept leads.
 
         Args:
             slots: The forecast's slots; the first one holds the issue time.
-            base: Median before any correction by these residuals (so that they never feed on themselves).
+            base: Median of the simple method before any correction (so that errors never feed on themselves).
             scale: Errors are divided by this; slots with scale 0 are not remembered.
             band: As published.
+            lean: What the model would have added to the base; None where there is no model.
             usable: 0 where a slot shall not be remembered (prices already known).
         """
         for lead, hours in zip(self._leads, self.leads_h, strict=True):
@@ -96,6 +122,7 @@ class ResidualBook:
                 float(band.p10[i]),
                 float(band.p50[i]),
                 float(band.p90[i]),
+                0.0 if lean is None else round(float(lean[i]), 3),
             )
 
     def match(self, slot: int, actual: float | None, *, train: bool = True) -> None:
@@ -107,17 +134,24 @@ class ResidualBook:
             if issued is None or actual is None or not train or not np.isfinite(actual):
                 continue
             matched = Matched(slot, issued, actual, hours)
-            lead.errors.append((actual - issued.base) / issued.scale)
+            lead.errors.append(((actual - issued.base) / issued.scale, issued.lean / issued.scale))
             lead.inside.append(matched.inside)
             lead.factor *= float(np.exp(STEP * (0.8 if not matched.inside else -0.2)))
             lead.factor = min(max(lead.factor, FACTOR_MIN), FACTOR_MAX)
             lead.today.append(matched)
 
     def adopt(self, other: "ResidualBook") -> None:
-        """Begin with what another method's errors taught; what this one says later takes its place."""
+        """Begin with how far another method's errors scatter, but not with its bias: that is its own."""
         for mine, theirs in zip(self._leads, other._leads, strict=True):
-            mine.errors = deque(theirs.errors, maxlen=theirs.errors.maxlen)
+            errors = other._errors(theirs)
+            centred = errors - np.median(errors) if len(errors) else errors
+            mine.errors = deque(((float(e), 0.0) for e in centred), maxlen=theirs.errors.maxlen)
             mine.factor = theirs.factor
+
+    def _errors(self, lead: _Lead) -> Floats:
+        """Errors of the mixture at today's share (N,)."""
+        pairs = np.array(lead.errors, dtype=np.float64).reshape(-1, 2)
+        return np.asarray(pairs[:, 0] - self.share * pairs[:, 1])
 
     # --- using -----------------------------------------------------------------------------------
 
@@ -138,7 +172,7 @@ class ResidualBook:
         """
         low, high = base.p50 - base.p10, base.p90 - base.p50
         seen = [
-            (hours, lead, np.quantile(np.fromiter(lead.errors, dtype=np.float64), (0.1, 0.5, 0.9)))
+            (hours, lead, np.quantile(self._errors(lead), (0.1, 0.5, 0.9)))
             for hours, lead in zip(self.leads_h, self._leads, strict=True)
             if len(lead.errors) >= LEAST
         ]
@@ -176,7 +210,7 @@ class ResidualBook:
 
     def correlation(self) -> float | None:
         """Lag-1 correlation of the errors at the middle lead; None with less than a day of them."""
-        errors = np.fromiter(self._leads[len(self._leads) // 2].errors, dtype=np.float64)
+        errors = self._errors(self._leads[len(self._leads) // 2])
         if len(errors) < self._per_day or float(np.std(errors)) < 1e-9:
             return None
         centred = errors - errors.mean()
@@ -196,10 +230,10 @@ class ResidualBook:
         return {
             str(hours): {
                 "pending": {
-                    str(n): [i.base, i.scale, round(i.p10, 3), round(i.p50, 3), round(i.p90, 3)]
+                    str(n): [i.base, i.scale, round(i.p10, 3), round(i.p50, 3), round(i.p90, 3), i.lean]
                     for n, i in lead.pending.items()
                 },
-                "errors": [round(e, 4) for e in lead.errors],
+                "errors": [[round(e, 4), round(lean, 4)] for e, lean in lead.errors],
                 "inside": "".join("1" if hit else "0" for hit in lead.inside),
                 "factor": round(lead.factor, 5),
             }
@@ -217,7 +251,7 @@ class ResidualBook:
             if kept is None:
                 continue
             lead.pending = {int(n): Issued(*map(float, row)) for n, row in kept["pending"].items()}
-            lead.errors.extend(float(e) for e in kept["errors"])
+            lead.errors.extend(_pair(e) for e in kept["errors"])
             lead.inside.extend(c == "1" for c in kept["inside"])
             lead.factor = min(max(float(kept["factor"]), FACTOR_MIN), FACTOR_MAX)
 
@@ -233,3 +267,11 @@ def day_metrics(matched: list[Matched]) -> dict[str, float]:
         "coverage": round(100.0 * float(np.mean([m.inside for m in matched])), 2),
         "width": round(float(np.mean([m.issued.p90 - m.issued.p10 for m in matched])), 4),
     }
+
+
+def _pair(kept: Any) -> tuple[float, float]:
+    """Read an error; before there were models it was a number alone."""
+    if isinstance(kept, int | float):
+        return float(kept), 0.0
+    error, lean = kept
+    return float(error), float(lean)

@@ -47,9 +47,14 @@ class RollingBlend:
     @property
     def share(self) -> float:
         """Share of the second forecast that would have done best; the smaller one where two are as good."""
-        if self._batches < self._settings.least_batches:
+        if not self.settled:
             return self._settings.start
         return float(self._shares[int(np.argmin(self._losses))])
+
+    @property
+    def settled(self) -> bool:
+        """Whether enough is known for the share to follow it."""
+        return self._batches >= self._settings.least_batches
 
     def learn(self, first: Floats, second: Floats, actual: Floats, levels: Floats, scale: float = 1.0) -> None:
         """Take in a batch.
