@@ -22,8 +22,18 @@ def contest(**rules) -> Contest:
     return Contest("simple-1", lambda: ResidualBook((4.0,)), ContestRules(**rules))
 
 
+def settle(made: Contest, version: str) -> None:
+    """Let it be known that the model is to be believed."""
+    for _ in range(5):
+        arrays = (np.tile([middle - 1.0, middle, middle + 1.0], (8, 1)) for middle in (900.0, 1000.0))
+        made.arms[version].blend.learn(*arrays, np.full(8, 1000.0), np.array([0.1, 0.5, 0.9]))
+
+
 def live_days(made: Contest, said: dict[str, float], days: int, first: int, truth=1000.0, noise=30.0, seed=0) -> int:
     """Each slot is forecast four hours ahead by every method and measured; returns the next first slot."""
+    for version in made.models:
+        if not made.arms[version].settled:
+            settle(made, version)
     rng = np.random.default_rng(seed + first)
     for _ in range(days):
         for slot in range(first, first + SLOTS):
@@ -53,7 +63,9 @@ def test_a_better_model_is_promoted_after_enough_days_and_not_before():
 def test_a_worse_model_is_rejected_and_an_equal_one_after_long():
     made = contest()
     made.challenge("m1")
-    first = live_days(made, {"simple-1": 1010.0, "m1": 1400.0}, 5, 960)
+    first = live_days(made, {"simple-1": 1010.0, "m1": 1400.0}, 11, 960)
+    assert made.verdict() is None  # no model is given up before twelve days
+    first = live_days(made, {"simple-1": 1010.0, "m1": 1400.0}, 1, first)
     assert made.verdict().act == "reject"
     made.leave("m1")
     assert (made.active, made.challenger, list(made.arms)) == ("simple-1", "", ["simple-1"])
@@ -82,21 +94,48 @@ def test_an_active_model_that_becomes_worse_is_rolled_back_to_the_best_that_is_l
     assert made.active == "m1"
 
 
-def test_a_challenger_begins_with_what_the_active_method_has_learnt():
+def test_a_challenger_begins_with_the_scatter_of_what_is_published_but_not_its_bias():
+    made = contest()
+    live_days(made, {"simple-1": 1500.0}, 6, 960, noise=100.0)
+    made.challenge("m1")
+    lead_h, scale = np.full(SLOTS, 4.0), np.ones(SLOTS)
+    simple, rival = (made.arms[version].book.correct(band(1000.0), scale, lead_h) for version in ("simple-1", "m1"))
+    assert simple.p50[0] < 700.0  # it has learnt that it says too much
+    assert rival.p50[0] == pytest.approx(1000.0, abs=1.0)
+    assert rival.p90[0] - rival.p10[0] == pytest.approx(simple.p90[0] - simple.p10[0], rel=0.01)
+
+
+def test_what_was_learnt_of_a_mixture_stays_right_when_its_share_moves():
     made = contest()
     made.challenge("m1")
-    first = live_days(made, {"simple-1": 1500.0, "m1": 1010.0}, 6, 960)
-    made.promote()
-    for _ in range(12):
-        made.arms["m1"].listen(np.arange(first, first + SLOTS), band(0.0), band(100.0), np.ones(SLOTS))
-        first += SLOTS
-        made.learn(first, lambda slots: np.full(len(slots), 100.0))
-    made.challenge("m2")
+    arm, rng = made.arms["m1"], np.random.default_rng(5)
+    for slot in range(960, 960 + 6 * SLOTS):
+        said = np.arange(slot - 16, slot - 16 + SLOTS)
+        arm.book.remember(said, band(700.0).p50, np.ones(SLOTS), band(700.0), lean=np.full(SLOTS, 300.0))
+        made.match(slot, 1000.0 + 30.0 * rng.standard_normal())
     lead_h, scale = np.full(SLOTS, 4.0), np.ones(SLOTS)
-    active, rival = (made.arms[version] for version in ("m1", "m2"))
-    assert active.mixed(band(0.0), band(100.0)).p50[0] == rival.mixed(band(0.0), band(100.0)).p50[0] == 100.0
-    both = [arm.book.correct(band(1000.0), scale, lead_h) for arm in (active, rival)]
-    assert both[0].p90[0] == both[1].p90[0] != band(1000.0).p90[0]
+    for share in (0.0, 0.5, 1.0):  # the model says 1000, which is right, the simple method 700
+        arm.book.share = share
+        base = 700.0 + 300.0 * share
+        told = arm.book.correct(band(base), scale, lead_h)
+        trust = 6.0 / 9.0
+        assert told.p50[0] == pytest.approx(base + trust * (1000.0 - base), abs=5.0)
+
+
+def test_a_method_that_is_not_settled_is_not_compared_and_harms_no_other_comparison():
+    made = contest()
+    made.challenge("m1")
+    first = live_days(made, {"simple-1": 1200.0, "m1": 1010.0}, 4, 960)
+    made.promote()
+    made.challenge("m2")
+    for slot in range(first, first + SLOTS):
+        for version in ("simple-1", "m1"):  # the newcomer has nothing that could be compared yet
+            said = band(1200.0 if version == "simple-1" else 1010.0)
+            made.arms[version].book.remember(np.arange(slot - 16, slot - 16 + SLOTS), said.p50, np.ones(SLOTS), said)
+        made.match(slot, 1000.0)
+    made.close_day()
+    assert made.paired("m1", "simple-1").days == 5
+    assert made.paired("m2", "m1").days == 0
 
 
 def test_a_third_model_drops_the_way_back_of_the_first():
@@ -146,6 +185,7 @@ def test_it_survives_a_restart():
     made = contest()
     made.challenge("m1")
     live_days(made, {"simple-1": 1200.0, "m1": 1010.0}, 6, 960)
+    settle(made, "m1")
     made.arms["m1"].listen(np.arange(9600, 9600 + SLOTS), band(1.0), band(2.0), np.r_[0.0, np.ones(SLOTS - 1)])
     again = contest()
     again.load_json(json.loads(json.dumps(made.to_json(), allow_nan=False)))

@@ -1,9 +1,12 @@
 """What models learn from: kept, given back, pruned, and never from the future."""
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from pems_common.errors import UnavailableError
 from pems_forecaster.adapters.lesson_store import KEEP_DAYS, LessonStore
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY
 from pems_forecaster.domain.lessons import RUN_COLUMNS, Lessons, WeatherRun
@@ -64,13 +67,55 @@ def test_what_is_older_than_it_keeps_is_dropped():
     assert [run.first for run in lessons.runs] == [FIRST + 2]
 
 
-def test_a_damaged_file_is_set_aside(tmp_path: Path):
+def test_a_damaged_file_is_set_aside_and_none_set_aside_before_is_lost(tmp_path: Path):
     path = tmp_path / "lessons.sqlite"
-    path.write_bytes(b"this is no database" * 100)
+    for k, aside in enumerate(("lessons.damaged", "lessons.damaged1")):
+        path.write_bytes(b"this is no database" * 100 + bytes([k]))
+        store = LessonStore(path)
+        store.put(FIRST, {"pv_w": 1.0})
+        assert store.lessons(FIRST + 1).first == FIRST
+        store.close()
+        assert (tmp_path / aside).read_bytes()[-1] == k
+        path.unlink()
+
+
+def test_a_file_that_is_damaged_while_it_runs_begins_anew(tmp_path: Path):
+    path = tmp_path / "lessons.sqlite"
     store = LessonStore(path)
+    for slot in range(FIRST, FIRST + 3000):
+        store.put(slot, {"pv_w": 1.0})
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 40_000)
+    store._db.execute("PRAGMA cache_size = 0")
+    with pytest.raises(UnavailableError):
+        store.lessons(FIRST + 3000)
+    store.put(FIRST, {"pv_w": 2.0})
+    assert store.lessons(FIRST + 1).measured["pv_w"].tolist() == [2.0]
+    assert (tmp_path / "lessons.damaged").exists()
+
+
+def test_a_locked_file_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "lessons.sqlite"
+    first = LessonStore(path)
+    first.put(FIRST, {"pv_w": 1.0})
+    plain = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: plain(*args, **{**more, "timeout": 0.01}))
+    first._db.execute("BEGIN EXCLUSIVE")
+    second = LessonStore(path)  # works, in memory
+    second.put(FIRST, {"pv_w": 5.0})
+    assert second.lessons(FIRST + 1).measured["pv_w"].tolist() == [5.0]
+    first._db.rollback()
+    assert LessonStore(path).lessons(FIRST + 1).measured["pv_w"].tolist() == [1.0]
+    assert list(tmp_path.glob("*.damaged*")) == []
+
+
+def test_where_no_file_can_be_made_lessons_are_kept_in_memory(tmp_path: Path):
+    (tmp_path / "a file").write_text("where a folder should be")
+    store = LessonStore(tmp_path / "a file" / "lessons.sqlite")
     store.put(FIRST, {"pv_w": 1.0})
-    assert store.lessons(FIRST + 1).first == FIRST
-    assert path.with_suffix(".damaged").exists()
+    assert store.oldest() == FIRST
 
 
 def test_an_empty_store_gives_empty_lessons():

@@ -80,7 +80,7 @@ def test_held_back_power_teaches_nothing():
     limited[96:192] = 1.0
     held = Lessons(lessons.first, {**lessons.measured, "pv_limited": limited}, lessons.runs)
     targets = [np.isfinite(target) & (slots >= held.first + 96) & (slots < held.first + 192)
-               for _, target, slots, _ in live_pv._rows(HOME, held)]  # fmt: skip
+               for _, target, slots, _ in live_pv._rows(HOME, held, live_pv._fit_to_teach(HOME, held)[0])]  # fmt: skip
     assert not np.concatenate(targets).any()
 
 
@@ -99,7 +99,8 @@ def test_an_archived_run_that_reaches_a_part_of_its_slots_is_used_for_that_part(
     lessons = shaded_lessons(3)
     run = lessons.runs[0]
     short = {name: np.where(np.arange(216) < 60, column, np.nan) for name, column in run.columns.items()}
-    (row,) = live_pv._rows(HOME, Lessons(lessons.first, lessons.measured, (replace(run, columns=short),)))
+    one = Lessons(lessons.first, lessons.measured, (replace(run, columns=short),))
+    (row,) = live_pv._rows(HOME, one, lessons.measured["pv_w"])
     _, target, slots, _ = row
     assert slots.max() < run.first + 60
     assert np.isfinite(target).all()

@@ -1,8 +1,10 @@
 """Keeps what models are trained on, for more than a year, in one SQLite file (about 20 MB a year)."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -20,31 +22,63 @@ CREATE TABLE IF NOT EXISTS measured (series INTEGER, slot INTEGER, value REAL, P
 CREATE TABLE IF NOT EXISTS runs (issued_s INTEGER PRIMARY KEY, first INTEGER, data BLOB);
 PRAGMA user_version = 1;
 """
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _log = get_logger("forecaster.lessons")
 
 
 class LessonStore:
-    """Slot means and weather runs of one site."""
+    """Slot means and weather runs of one site. Safe to use from several threads.
+
+    Nothing that happens to the file stops the forecaster: a damaged one is set aside, and where it cannot be opened
+    (a full or read-only disk) lessons are kept in memory until the next start.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        """Open or make the file; None keeps everything in memory. A damaged file is set aside."""
-        self._path = path
-        try:
-            self._open()
-        except sqlite3.DatabaseError as error:
-            if path is None:
-                raise
-            _log.error("the lessons are damaged, they are set aside", file=str(path), error=repr(error))
-            path.replace(path.with_suffix(".damaged"))
-            self._open()
+        """Open or make the file; None keeps everything in memory."""
+        self._path, self._lock = path, Lock()
+        self._db = self._opened()
 
-    def _open(self) -> None:
-        if self._path is not None:
+    def _opened(self) -> sqlite3.Connection:
+        if self._path is None:
+            return _connect(None)
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(":memory:" if self._path is None else self._path)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_TABLES)
+            return _connect(self._path)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) in _DAMAGED and self._set_aside(error):
+                with suppress(sqlite3.Error, OSError):
+                    return _connect(self._path)
+            _log.error("lessons are kept in memory only", file=str(self._path), error=repr(error))
+        except OSError as error:
+            _log.error("lessons are kept in memory only", file=str(self._path), error=repr(error))
+        return _connect(None)
+
+    def _set_aside(self, error: sqlite3.Error) -> bool:
+        """Move the damaged file out of the way, beside older ones; tells whether that went well."""
+        assert self._path is not None  # noqa: S101
+        aside = next(name for k in range(1000) if not (name := self._path.with_suffix(f".damaged{k or ''}")).exists())
+        _log.error(
+            "the lessons are damaged, they are set aside", file=str(self._path), as_=aside.name, error=repr(error)
+        )
+        with suppress(OSError):
+            self._path.replace(aside)
+            return True
+        return False
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """Hold the connection; what goes wrong is an `UnavailableError`, and a damaged file begins anew."""
+        with self._lock:
+            try:
+                with self._db:
+                    yield self._db
+            except sqlite3.Error as error:
+                if self._path is not None and getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+                    with suppress(sqlite3.Error):
+                        self._db.close()
+                    self._set_aside(error)
+                    self._db = self._opened()
+                raise UnavailableError(f"the lessons cannot be used: {error}") from error
 
     def put(self, slot: int, means: Mapping[str, float]) -> None:
         """Keep the means of a slot; series that no model learns from are passed over.
@@ -75,11 +109,8 @@ class LessonStore:
         )
 
     def _write_measured(self, rows: Iterable[tuple[int, int, float]], verb: str = "INSERT OR REPLACE") -> None:
-        try:
-            with self._db:
-                self._db.executemany(f"{verb} INTO measured VALUES (?, ?, ?)", rows)
-        except sqlite3.Error as error:
-            raise UnavailableError(f"lessons cannot be kept: {error}") from error
+        with self._using() as db:
+            db.executemany(f"{verb} INTO measured VALUES (?, ?, ?)", rows)
 
     def put_run(self, run: WeatherRun) -> None:
         """Keep a weather forecast.
@@ -88,27 +119,30 @@ class LessonStore:
             UnavailableError: The disk refuses.
         """
         data = np.array([run.columns[name] for name in RUN_COLUMNS], dtype="<f4").tobytes()
-        try:
-            with self._db:
-                self._db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (run.issued_s, run.first, data))
-        except sqlite3.Error as error:
-            raise UnavailableError(f"lessons cannot be kept: {error}") from error
+        with self._using() as db:
+            db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (run.issued_s, run.first, data))
 
     def prune(self, now_slot: int) -> None:
-        """Drop what is older than `KEEP_DAYS`."""
+        """Drop what is older than `KEEP_DAYS`.
+
+        Raises:
+            UnavailableError: The file cannot be used; so do the others below.
+        """
         oldest = now_slot - KEEP_DAYS * SLOTS_PER_DAY
-        with self._db:
-            self._db.execute("DELETE FROM measured WHERE slot < ?", (oldest,))
-            self._db.execute("DELETE FROM runs WHERE first < ?", (oldest,))
+        with self._using() as db:
+            db.execute("DELETE FROM measured WHERE slot < ?", (oldest,))
+            db.execute("DELETE FROM runs WHERE first < ?", (oldest,))
 
     def oldest(self) -> int | None:
         """Return the number of the oldest measured slot, None where there is none."""
-        found = self._db.execute("SELECT MIN(slot) FROM measured").fetchone()[0]
+        with self._using() as db:
+            found = db.execute("SELECT MIN(slot) FROM measured").fetchone()[0]
         return None if found is None else int(found)
 
     def run_days(self) -> set[int]:
         """Return the days since 1970 (UTC) of which a weather forecast is kept."""
-        rows = self._db.execute("SELECT DISTINCT first / ? FROM runs", (SLOTS_PER_DAY,)).fetchall()
+        with self._using() as db:
+            rows = db.execute("SELECT DISTINCT first / ? FROM runs", (SLOTS_PER_DAY,)).fetchall()
         return {int(row[0]) for row in rows}
 
     def lessons(self, until: int, days: int = KEEP_DAYS) -> Lessons:
@@ -117,27 +151,39 @@ class LessonStore:
         Prices are kept when they are released, so those of coming slots may be there: they are not given.
         """
         oldest = until - days * SLOTS_PER_DAY
-        found = self._db.execute("SELECT MIN(slot) FROM measured WHERE slot >= ?", (oldest,)).fetchone()[0]
-        first = until if found is None else min(int(found), until)
-        measured: dict[str, Floats] = {}
-        for series, name in enumerate(MEASURED):
-            values = np.full(until - first, np.nan)
-            rows = self._db.execute(
-                "SELECT slot, value FROM measured WHERE series = ? AND slot >= ? AND slot < ?", (series, first, until)
+        with self._using() as db:
+            measured = db.execute(
+                "SELECT series, slot, value FROM measured WHERE slot >= ? AND slot < ?", (oldest, until)
             ).fetchall()
-            if rows:
-                slots, kept = zip(*rows, strict=True)
-                values[np.array(slots, dtype=np.int64) - first] = kept
-            measured[name] = values
-        runs = self._db.execute(
-            "SELECT issued_s, first, data FROM runs WHERE first >= ? AND issued_s < ? ORDER BY issued_s",
-            (first, until * SLOT_S),
-        ).fetchall()
-        return Lessons(first, measured, tuple(_run(*row) for row in runs))
+            table = np.array(measured, dtype=np.float64).reshape(-1, 3)
+            first = int(table[:, 1].min()) if len(table) else until
+            runs = db.execute(
+                "SELECT issued_s, first, data FROM runs WHERE first >= ? AND issued_s < ? ORDER BY issued_s",
+                (first, until * SLOT_S),
+            ).fetchall()
+        columns: dict[str, Floats] = {}
+        for series, name in enumerate(MEASURED):
+            mine = table[table[:, 0] == series]
+            columns[name] = np.full(until - first, np.nan)
+            columns[name][mine[:, 1].astype(np.int64) - first] = mine[:, 2]
+        return Lessons(first, columns, tuple(_run(*row) for row in runs))
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:" if path is None else path, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_TABLES)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 def _run(issued_s: int, first: int, data: bytes) -> WeatherRun:

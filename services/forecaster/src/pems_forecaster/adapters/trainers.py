@@ -31,7 +31,6 @@ class InlineTrainer:
         """See `Trainer`."""
         return train_model(kind, home, lessons, folder, threads=1, progress=progress)
 
-
     async def drifted(self, skills: Sequence[float]) -> bool:
         """See `Trainer`."""
         return drifted(skills)

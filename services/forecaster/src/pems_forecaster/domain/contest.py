@@ -330,7 +330,9 @@ class Contest:
         told = f"{abs(100 * gain):.1f} % {'less' if gain > 0 else 'more'} loss than {self.active} over {pair.days} days"
         sure = gain > 0.0 and pair.t <= -rules.sure_t
         likely = pair.days >= rules.long_days and gain >= rules.long_gain and pair.t <= -rules.likely_t
-        heard = self.arms[self.challenger].blend.share > 0.0  # with nothing of it in the mixture it is the simple method
+        heard = (
+            self.arms[self.challenger].blend.share > 0.0
+        )  # with nothing of it in the mixture it is the simple method
         if heard and (sure or likely):
             return Verdict("promote", told, _evidence(pair))
         hopeless = pair.days >= rules.long_days and gain < -rules.rollback_loss and pair.t >= rules.sure_t
@@ -347,8 +349,10 @@ class Contest:
             "challenger": self.challenger,
             "former": self.former,
             "arms": {version: arm.to_json() for version, arm in self.arms.items()},
-            "losses": [[[*pair, *(float(f"{loss:.6g}") for loss in losses)] for pair, losses in day.items()]
-                       for day in self._losses],
+            "losses": [
+                [[*pair, *(float(f"{loss:.6g}") for loss in losses)] for pair, losses in day.items()]
+                for day in self._losses
+            ],
             "quality": [[round(day.skill, 4), float(f"{day.mae:.6g}")] for day in self.quality],
             "days_since_drift": self.days_since_drift,
         }
