@@ -21,8 +21,10 @@ def test_one_terrible_day_is_no_drift():
     assert not drifted([*skills(40, 0.3, 1), -50.0, *skills(20, 0.3, 2)])
 
 
-def test_errors_that_rise_by_a_fifth_are_told():
-    assert error_rose([1.0] * 13) is None
-    assert error_rose([1.0] * 7 + [1.19] * 7) is None
-    assert error_rose([1.0] * 7 + [1.5] * 7) == pytest.approx(0.5)
-    assert error_rose([0.0] * 14) is None
+def test_errors_that_rise_by_a_fifth_are_told_unless_the_week_was_hard_for_all():
+    falling = [0.4] * 7 + [0.2] * 7
+    assert error_rose([1.0] * 13, falling) is None
+    assert error_rose([1.0] * 7 + [1.19] * 7, falling) is None
+    assert error_rose([1.0] * 7 + [1.5] * 7, falling) == pytest.approx(0.5)
+    assert error_rose([1.0] * 7 + [1.5] * 7, [0.3] * 14) is None
+    assert error_rose([0.0] * 14, falling) is None

@@ -28,7 +28,7 @@ from pems_common.messages import (
     read_body,
     wrap,
 )
-from pems_forecaster import model_life
+from pems_forecaster import lesson_reader
 from pems_forecaster.adapters.trainers import InlineTrainer
 from pems_forecaster.domain.forecast import Contests, Inputs, horizon_slots, make_forecast
 from pems_forecaster.domain.grid import slot_no
@@ -293,10 +293,10 @@ async def test_history_fills_the_memory_once_ingest_is_there():
 
 
 async def test_models_learn_from_what_was_stored_before_they_were(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_life, "KEEP_DAYS", 90)
+    monkeypatch.setattr(lesson_reader, "KEEP_DAYS", 90)
     history = FakeHistory()
     world = World(history=history, state_dir=tmp_path, trainer=InlineTrainer())
-    await world.minutes(8)
+    await world.minutes(3)
     lessons = world.handlers.life._lessons.lessons(slot_no(WINTER))
     assert lessons.days("load_w") > 85
     assert lessons.at("load_w", np.array([slot_no(WINTER) - 80 * 96]))[0] == pytest.approx(1500 - 0.2 * 3000)

@@ -1,9 +1,11 @@
 """Alerts of a service that are raised once and cleared once."""
 
+from contextlib import suppress
+
 from pems_common.bus import Bus
 from pems_common.clock import Clock
-from pems_common.errors import UnavailableError
-from pems_common.messages import Alert, wrap
+from pems_common.errors import PermanentError, UnavailableError
+from pems_common.messages import Alert, read_body, wrap
 
 __all__ = ["StandingAlerts"]
 
@@ -22,6 +24,18 @@ class StandingAlerts:
         """
         self._site, self._clock, self._bus, self._source = site, clock, bus, source
         self._standing: set[str] = set()
+
+    async def take_over(self, prefix: str) -> None:
+        """Take over alerts that an earlier run raised and that still stand, by the beginning of their codes.
+
+        Raises:
+            UnavailableError: The bus is away.
+        """
+        for envelope in (await self._bus.latest_all("alert", self._site)).values():
+            with suppress(PermanentError):
+                alert = read_body(envelope, Alert)
+                if alert.code.startswith(prefix) and alert.cleared_at is None:
+                    self._standing.add(alert.code)
 
     async def raise_once(self, code: str, text: str, remedy: str) -> None:
         """Raise an alert unless it stands."""

@@ -1,4 +1,4 @@
-"""Filling the forecaster's memory from the stored history: loads, PV and prices of the last weeks, rooms of the last days."""
+"""Filling the forecaster's memory from the stored history: loads, PV, prices of the last weeks, rooms of two days."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,15 +10,13 @@ from pems_common.timegrid import SLOT, slot_start
 from pems_forecaster.domain.fine_weather import fine_weather
 from pems_forecaster.domain.forecast import horizon_slots
 from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
+from pems_forecaster.domain.learning import held_back
 from pems_forecaster.domain.lessons import WeatherRun, run_of
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
 from pems_forecaster.domain.sampler import EXPORTING_W, FULL_SOC_PCT
 from pems_forecaster.domain.slot_history import KEEP_DAYS, SlotHistory
 
-__all__ = ["LESSON_DAYS", "backfill", "measured_columns", "past_run", "warm_up"]
-
-LESSON_DAYS = 28
-"""Days of older history that are read at once."""
+__all__ = ["backfill", "measured_columns", "past_run", "warm_up"]
 
 WARM_UP = timedelta(hours=48)
 DIRECT = {
@@ -27,7 +25,7 @@ DIRECT = {
     "spot_eur_mwh": "price.spot_eur_mwh",
 }
 
-_LIMITING = ("battery_soc_pct", "grid_power_w")
+_LIMITING = ("battery_soc_pct", "grid_power_w", "price.sell_czk_kwh")
 
 Columns = Mapping[str, list[float | None]]
 
@@ -50,7 +48,7 @@ async def backfill(home: Home, reader: HistoryReader, history: SlotHistory, now:
     start = end - timedelta(days=KEEP_DAYS)
     first = slot_no(start)
     columns = await measured_columns(home, reader, start, end)
-    new = {name: history.put_missing(name, first, values) for name, values in columns.items() if name != "pv_limited"}
+    new = {name: history.put_missing(name, first, values) for name, values in columns.items()}
     return new["load_w"]
 
 
@@ -67,17 +65,19 @@ async def measured_columns(
     return {
         **{own: columns.get(stored, []) for own, stored in DIRECT.items()},
         "load_w": uncontrolled(home, columns),
-        "pv_limited": _limited(columns),
+        "pv_limited": _limited(home, columns),
     }
 
 
-def _limited(columns: Columns) -> list[float | None]:
-    """1 where the battery was full and nothing was exported, so that PV may have been held back; None where unknown."""
-    soc, grid = (columns.get(name, []) for name in _LIMITING)
-    return [
-        None if s is None or g is None else float(s >= FULL_SOC_PCT and g >= -EXPORTING_W)
-        for s, g in zip(soc, grid, strict=False)
-    ]
+def _limited(home: Home, columns: Columns) -> list[float | None]:
+    """1 where PV may have been held back, as `learn_slot` judges it; None where power is unknown."""
+    empty: list[float | None] = [None] * max(map(len, columns.values()), default=0)
+    soc, grid, sell, pv = (columns.get(name) or empty for name in (*_LIMITING, DIRECT["pv_w"]))
+    result: list[float | None] = []
+    for s, g, price, pv_w in zip(soc, grid, sell, pv, strict=True):
+        full = s is not None and g is not None and s >= FULL_SOC_PCT and g >= -EXPORTING_W
+        result.append(None if pv_w is None else float(held_back(full, pv_w, price, home.pv.inverter_ac_limit_w)))
+    return result
 
 
 def uncontrolled(home: Home, columns: Columns) -> list[float | None]:

@@ -47,6 +47,7 @@ from pems_forecaster.domain.lessons import MEASURED
 from pems_forecaster.domain.observer import HouseObserver
 from pems_forecaster.domain.rooms import prior_models
 from pems_forecaster.domain.sampler import SlotSampler
+from pems_forecaster.lesson_reader import LessonReader
 from pems_forecaster.memory import Memory
 from pems_forecaster.model_life import ModelLife
 from pems_forecaster.ports import Trainer
@@ -103,15 +104,17 @@ class ForecasterHandlers:
         self._memory = Memory(self._models, file)
         self.life: ModelLife | None = None
         if state_dir is not None and trainer is not None:
+            lessons = LessonStore(state_dir / f"lessons-{self._site}.sqlite")
             self.life = ModelLife(
                 home,
                 clock,
                 self._memory,
-                LessonStore(state_dir / f"lessons-{self._site}.sqlite"),
+                lessons,
                 ModelRegistry(state_dir / "models" / self._site),
                 trainer,
                 StandingAlerts(self._site, clock, bus, source),
-                history,
+                None if history is None else LessonReader(home, clock, lessons, history),
+                self._save,
                 background=background,
             )
         self._slot, self._rooms = SlotSampler(), RoomWatch(home, self._calendar)
@@ -130,7 +133,6 @@ class ForecasterHandlers:
         self._saved_at: datetime | None = None
         self._backfill_tries = 0 if history is None else BACKFILL_TRIES
         self._backfill_wall: float | None = None
-        self._filled = False
         self._turn = asyncio.Lock()
 
     # --- Service ---------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ class ForecasterHandlers:
             self._health.declare("forecast", required=False, detail="no forecast yet")
         self._memory.load(self._clock.now())
         if self.life is not None:
-            self.life.start()
+            await self.life.start()
 
     async def on_state(self, poke: Envelope) -> None:
         """New weather or prices: forecast anew, unless the last forecast already knew them."""
@@ -248,8 +250,6 @@ class ForecasterHandlers:
         if self._reader is None:
             return
         if self._backfill_tries <= 0:
-            if self.life is not None and self._filled:
-                await self._guarded(self.life.read_older)
             return
         wall = self._clock.monotonic()
         if self._backfill_wall is not None and wall - self._backfill_wall < BACKFILL_RETRY_WALL_S:
@@ -264,7 +264,7 @@ class ForecasterHandlers:
                 seen = await warm_up(self._home, self._reader, observer, self._calendar, now)
                 if seen:
                     self._memory.observer = observer
-            self._backfill_tries, self._filled = 0, True
+            self._backfill_tries = 0
             self._dirty = self._dirty or filled > 0
             self._log.info("memory filled from the stored history", load_slots=filled)
         except UnavailableError as error:
@@ -274,6 +274,8 @@ class ForecasterHandlers:
 
     def _observe(self) -> None:
         """Advance the observer of the rooms."""
+        if not self._home.rooms:
+            return
         now = self._clock.now()
         forecast = None if self._made is None else self._made.body
         expected = None if forecast is None else forecast.pv_power_w.p50.at(now)

@@ -22,13 +22,14 @@ def build(rt: Runtime) -> Running:
     """Wire the forecaster."""
     history = HistoryHttp(rt.settings.url_of("ingest"), api_key=rt.auth.internal_key)
     folder = rt.settings.data / "forecaster"
+    lock = folder / "models" / rt.home.site.id / "training.lock"
     handlers = ForecasterHandlers(
         rt.home,
         rt.clock,
         rt.bus,
         history,
         state_dir=folder,
-        trainer=ProcessTrainer(folder / "training.lock", threads=TRAINING_THREADS, memory_mb=TRAINING_MEMORY_MB),
+        trainer=ProcessTrainer(lock, threads=TRAINING_THREADS, memory_mb=TRAINING_MEMORY_MB),
         background=True,
         source=rt.source,
         health=rt.health,

@@ -6,7 +6,7 @@ decides is the paired comparison of `Contest`; nothing a model does can keep the
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,23 +15,21 @@ from zlib import crc32
 
 from pems_common.clock import Clock
 from pems_common.errors import PemsError, PermanentError, UnavailableError
-from pems_common.history import HistoryReader
 from pems_common.home import Home
 from pems_common.ids import new_id
 from pems_common.logs import get_logger
-from pems_common.messages import Weather, read_body
 from pems_common.standing_alerts import StandingAlerts
-from pems_forecaster.adapters.lesson_store import KEEP_DAYS, LessonStore
+from pems_forecaster.adapters.lesson_store import LessonStore
 from pems_forecaster.adapters.model_registry import ModelRegistry
-from pems_forecaster.backfill import LESSON_DAYS, measured_columns, past_run
 from pems_forecaster.domain.contest import Contest, Pairing, Verdict
 from pems_forecaster.domain.drift import LEAST_DAYS, error_rose
 from pems_forecaster.domain.forecast import Made
-from pems_forecaster.domain.grid import SLOTS_PER_DAY, slot_at, slot_no
-from pems_forecaster.domain.lessons import MEASURED, run_of
+from pems_forecaster.domain.grid import slot_at, slot_no
+from pems_forecaster.domain.lessons import run_of
 from pems_forecaster.domain.live_model import LiveModel
-from pems_forecaster.domain.model_record import ModelRecord
+from pems_forecaster.domain.model_record import ModelRecord, ModelStatus
 from pems_forecaster.domain.training import LIVE_KINDS, TrainingResult
+from pems_forecaster.lesson_reader import LessonReader
 from pems_forecaster.memory import Memory
 from pems_forecaster.ports import Trainer
 
@@ -44,7 +42,6 @@ DRIFT_AGAIN_DAYS = 21
 KEPT_JOBS = 30
 _SHOWN = 20
 _TOLD = {"pv": "solar", "load": "load", "price": "price"}
-_ARCHIVE, _ARCHIVE_DAYS, _ARCHIVE_AT_ONCE = "open_meteo_previous_runs", 365, 60
 _WORSE = 1.3  # a candidate that loses so much more on held-out days than the simple method is not even tried
 _log = get_logger("forecaster.models")
 
@@ -86,7 +83,8 @@ class ModelLife:
         registry: ModelRegistry,
         trainer: Trainer,
         alerts: StandingAlerts,
-        reader: HistoryReader | None,
+        reader: LessonReader | None,
+        save: Callable[[], None],
         *,
         background: bool,
     ) -> None:
@@ -100,42 +98,57 @@ class ModelLife:
             registry: Where models are kept.
             trainer: Who trains.
             alerts: What people should know.
-            reader: Stored history, with archived weather forecasts; None where there is none.
+            reader: Fills the lessons from the stored history; None where there is none.
+            save: Saves the memory: called when a contest has changed, so that registry and memory agree.
             background: True trains beside everything else; False within `tick` (lockstep, tests).
         """
         self._home, self._clock, self._memory = home, clock, memory
         self._lessons, self.registry, self._trainer, self._alerts = lessons, registry, trainer, alerts
-        self._reader, self._background = reader, background
+        self._reader, self._save, self._background = reader, save, background
         self.models: dict[str, LiveModel] = {}
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._night: int | None = None
-        self._all_read = False
-        self._not_before = 0.0
+        self._all_read = reader is None
+        self._not_before = self._read_not_before = 0.0
 
     # --- beginning -------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Bring registry and contests together after a restart; what cannot be used any more is retired."""
-        now = self._clock.now()
+        self.registry.sweep()
         for kind in LIVE_KINDS:
             contest = self._contest(kind)
             for version in contest.models:
-                if self.registry.get(version) is None or not self._load(kind, version):
+                record = self.registry.get(version)
+                over = record is None or (record.status == "retired" and version != contest.former)
+                if over or not self._load(kind, version):
                     contest.leave(version)
-            for record in self.registry.all(kind):
+            kept = sorted(self.registry.all(kind), key=lambda record: record.status != "active")
+            for record in kept:
                 if record.status in {"shadow", "active"} and record.version not in contest.arms:
                     self._take_back(contest, record)
+                elif record.status == "active" and contest.challenger == record.version:
+                    contest.promote()
                 elif record.status == "candidate":
-                    self.registry.change(record.version, "retired", now, "never tried: the forecaster ended")
+                    self._set(record.version, "retired", "never tried: the forecaster ended")
+        with suppress(UnavailableError):
+            await self._alerts.take_over("forecast.")
 
     def _take_back(self, contest: Contest, record: ModelRecord) -> None:
         """The memory of a model was lost: it is tried anew."""
         if contest.challenger or not self._load(record.kind, record.version):
-            self.registry.change(record.version, "retired", self._clock.now(), "its errors were lost, or its files")
+            self._set(record.version, "retired", "its errors were lost, or its files")
             return
         contest.challenge(record.version)
-        self.registry.change(record.version, "shadow", self._clock.now(), "its errors were lost: tried anew")
+        self._set(record.version, "shadow", "its errors were lost: tried anew")
+
+    def _set(self, version: str, status: ModelStatus, why: str, evidence: Mapping[str, float] | None = None) -> None:
+        """Change a model's status; what takes part in a contest keeps its files."""
+        record = self.registry.get(version)
+        if record is not None:
+            taking_part = self._contest(record.kind).arms
+            self.registry.change(version, status, self._clock.now(), why, evidence, keep=taking_part)
 
     def _load(self, kind: str, version: str) -> bool:
         try:
@@ -156,46 +169,6 @@ class ModelLife:
             self._lessons.put(slot, means)
         except UnavailableError as error:
             _log.error("a lesson is lost", error=error.message)
-
-    async def read_older(self) -> None:
-        """Read what was stored before the lessons begin, four weeks at a call, until nothing older is found.
-
-        Raises:
-            UnavailableError: The history is away.
-        """
-        if self._all_read or self._reader is None:
-            return
-        now = slot_no(self._clock.now())
-        oldest = self._lessons.oldest()
-        until = slot_at(now if oldest is None else min(oldest, now))
-        start = max(until - timedelta(days=LESSON_DAYS), slot_at(now - KEEP_DAYS * SLOTS_PER_DAY))
-        if start < until:
-            columns = await measured_columns(self._home, self._reader, start, until)
-            for name in MEASURED:
-                self._lessons.put_series(name, slot_no(start), columns[name])
-            found = self._lessons.oldest()
-            if found is not None and found != oldest:
-                return
-        self._all_read = True
-        await self._read_past_weather(self._reader)
-
-    async def _read_past_weather(self, reader: HistoryReader) -> None:
-        """Read the archived forecasts of days that the lessons lack.
-
-        Raises:
-            UnavailableError: The history is away.
-        """
-        today = slot_no(self._clock.now()) // SLOTS_PER_DAY
-        missing = set(range(today - _ARCHIVE_DAYS, today)) - self._lessons.run_days()
-        for day in range(today - _ARCHIVE_DAYS, today, _ARCHIVE_AT_ONCE):
-            if not missing & set(range(day, day + _ARCHIVE_AT_ONCE)):
-                continue
-            start, end = (slot_at(d * SLOTS_PER_DAY) for d in (day, min(day + _ARCHIVE_AT_ONCE, today)))
-            for envelope in await reader.messages("weather", start, end, subject=_ARCHIVE, limit=_ARCHIVE_AT_ONCE):
-                with suppress(PermanentError):
-                    run = past_run(self._home, read_body(envelope, Weather))
-                    if run.first // SLOTS_PER_DAY in missing:
-                        self._lessons.put_run(run)
 
     def listen(self, made: Made) -> None:
         """Keep the weather as it was told, four times a day, and drop models that could not speak."""
@@ -235,18 +208,30 @@ class ModelLife:
         return self._jobs.get(wanted)
 
     async def tick(self) -> None:
-        """Ask for what is due this night, and work on what was asked for."""
+        """Read what is stored, ask for what is due this night, and work on what was asked for."""
+        for name in [name for name, task in self._tasks.items() if task.done()]:
+            self._tasks.pop(name).result()
+        now = self._clock.monotonic()
+        if not self._all_read and now >= self._read_not_before:
+            await self._beside("reading", self._read_stored())
         self._ask_at_night()
-        if self._task is not None and self._task.done():
-            task, self._task = self._task, None
-            task.result()
         waiting = next((job for job in self._jobs.values() if job.state == "queued"), None)
-        if waiting is None or self._task is not None or self._clock.monotonic() < self._not_before:
-            return
-        if self._background:
-            self._task = asyncio.create_task(self._work(waiting), name="training")
+        if waiting is not None and now >= self._not_before:
+            await self._beside("training", self._work(waiting))
+
+    async def _beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside everything else, or (lockstep, tests) at once; not twice at the same time."""
+        if name in self._tasks:
+            work.close()
+        elif self._background:
+            self._tasks[name] = asyncio.create_task(work, name=name)
         else:
-            await self._work(waiting)
+            await work
+
+    async def _read_stored(self) -> None:
+        self._read_not_before = self._clock.monotonic() + RETRY_WALL_S
+        if self._reader is not None:
+            self._all_read = await self._reader.read_all()
 
     def _ask_at_night(self) -> None:
         """Once a night, at a minute of the site's own; a kind whose last model is still on trial waits for its end."""
@@ -256,37 +241,42 @@ class ModelLife:
         if not timedelta(0) <= since < timedelta(hours=3) or self._night == local.toordinal():
             return
         self._night = local.toordinal()
-        self._lessons.prune(slot_no(self._clock.now()))
+        with suppress(UnavailableError):
+            self._lessons.prune(slot_no(self._clock.now()))
         for kind in LIVE_KINDS:
-            if not self._contest(kind).challenger:
+            if not self._contest(kind).challenger and (kind != "pv" or self._home.pv.roofs):
                 self.retrain(kind, "night")
 
     async def _work(self, job: Job) -> None:
+        """Train; whatever happens, the job comes to an end."""
+
         def progress(share: float, what: str) -> None:
             job.share, job.what = share, what
 
-        now = self._clock.now()
-        if self._reader is not None:
-            with suppress(UnavailableError):  # what is there is enough
-                await self._read_past_weather(self._reader)
-        lessons = self._lessons.lessons(slot_no(now))
+        job.state, now = "running", self._clock.now()
         version = f"{job.kind}-{now:%Y%m%dT%H%M%S}"
-        job.state = "running"
+        while self.registry.get(version) is not None:  # a house that lives through the same second again
+            version += "b"
         try:
-            result = await self._trainer.train(
-                job.kind, self._home, lessons, self.registry.folder_of(version), progress
-            )
+            if self._reader is not None:
+                with suppress(UnavailableError):  # what is there is enough
+                    await self._reader.read_past_weather()
+            lessons = await asyncio.to_thread(self._lessons.lessons, slot_no(now))
+            folder = self.registry.folder_of(version)
+            result = await self._trainer.train(job.kind, self._home, lessons, folder, progress)
         except UnavailableError as error:
             job.state, job.what = "queued", error.message
             self._not_before = self._clock.monotonic() + RETRY_WALL_S
-            return
         except PemsError as error:
             job.state, job.what = "failed", f"{error.message}; {error.remedy}"
             _log.info("no model was trained", kind=job.kind, why=job.what)
-            return
-        window = slot_at(lessons.first), slot_at(lessons.until)
-        job.state, job.share, job.version = "done", 1.0, version
-        self._enter(job.kind, version, window, result)
+        except Exception as error:
+            job.state, job.what = "failed", f"a fault in the program: {error!r}"
+            _log.error("a training failed", kind=job.kind, exc_info=error)
+        else:
+            job.state, job.share, job.version = "done", 1.0, version
+            self._enter(job.kind, version, (slot_at(lessons.first), slot_at(lessons.until)), result)
+        self.registry.discard(version)
 
     def _enter(self, kind: str, version: str, window: tuple[datetime, datetime], result: TrainingResult) -> None:
         """Write a new model down, and let it forecast unpublished."""
@@ -310,16 +300,17 @@ class ModelLife:
         )
         worse = result.metrics.get("simple_pinball")
         if worse is not None and result.metrics["pinball"] > _WORSE * worse:
-            self.registry.change(version, "retired", now, "far worse than the simple method on held-out days")
+            self._set(version, "retired", "far worse than the simple method on held-out days")
             return
         if not self._load(kind, version):
-            self.registry.change(version, "retired", now, "its files cannot be read")
+            self._set(version, "retired", "its files cannot be read")
             return
         displaced = contest.challenge(version)
         if displaced:
             self.models.pop(displaced, None)
-            self.registry.change(displaced, "retired", now, f"displaced by {version} before it was judged")
-        self.registry.change(version, "shadow", now, "on trial beside the active method")
+            self._set(displaced, "retired", f"displaced by {version} before it was judged")
+        self._set(version, "shadow", "on trial beside the active method")
+        self._save()
         _log.info("a model is on trial", version=version, rows=result.rows, metrics=dict(result.metrics))
 
     # --- what the API shows ----------------------------------------------------------------------
@@ -360,18 +351,23 @@ class ModelLife:
             verdict = self._contest(kind).verdict()
             if verdict is not None:
                 self._carry_out(kind, verdict)
+        await self._beside("watching", self._watch_all())
+
+    async def _watch_all(self) -> None:
+        for kind in LIVE_KINDS:
             await self._watch(kind)
 
     def _carry_out(self, kind: str, verdict: Verdict) -> None:
-        contest, now = self._contest(kind), self._clock.now()
+        contest = self._contest(kind)
         _log.info("models were judged", kind=kind, act=verdict.act, why=verdict.why)
         if verdict.act == "promote":
             version, before = contest.challenger, contest.active
             dropped = contest.promote()
             self.models.pop(dropped, None)
-            self.registry.change(version, "active", now, verdict.why, verdict.evidence)
+            self._set(version, "active", verdict.why, verdict.evidence)
             if before != contest.simple:
-                self.registry.change(before, "retired", now, f"followed by {version}")
+                self._set(before, "retired", f"followed by {version}")
+            self._save()
         elif verdict.act == "reject":
             self._retire(kind, contest.challenger, verdict.why, verdict.evidence)
         else:
@@ -382,11 +378,10 @@ class ModelLife:
         contest = self._contest(kind)
         former = contest.former
         if former not in {"", to, contest.simple}:
-            contest.leave(former)
-            self.models.pop(former, None)
+            self._retire(kind, former, "no longer the way back")
+        if to != contest.simple:
+            self._set(to, "active", f"came back: {why}")
         self._retire(kind, contest.active, f"rolled back: {why}", evidence)
-        if contest.active != contest.simple:
-            self.registry.change(contest.active, "active", self._clock.now(), f"came back: {why}")
 
     def roll_back(self, kind: str) -> str:
         """Return to the former method because a person says so; returns what is active then.
@@ -407,20 +402,19 @@ class ModelLife:
     def _retire(self, kind: str, version: str, why: str, evidence: Mapping[str, float] | None = None) -> None:
         self._contest(kind).leave(version)
         self.models.pop(version, None)
-        if self.registry.get(version) is not None:
-            self.registry.change(version, "retired", self._clock.now(), why, evidence)
+        self._set(version, "retired", why, evidence)
+        self._save()
 
     async def _watch(self, kind: str) -> None:
         """Look for a lasting fall of skill, and for an error that rose within a week."""
         contest = self._contest(kind)
-        rise = error_rose([day.mae for day in contest.quality])
+        rise = error_rose([day.mae for day in contest.quality], [day.skill for day in contest.quality])
         code = f"forecast.error_{kind}"
         if rise is None:
             await self._alerts.clear(code)
         else:
             text = f"The error of the {_TOLD[kind]} forecast rose by {100 * rise:.0f} % within a week."
-            await self._alerts.raise_once(code, text, "A new model is trained. Check meters and weather sources.")
-            self._retrain_unless_on_trial(kind, "drift")
+            await self._alerts.raise_once(code, text, "Check meters and weather sources.")
         skills = contest.skills_since_drift()
         code = f"forecast.drift_{kind}"
         if len(skills) < LEAST_DAYS:
@@ -449,10 +443,10 @@ class ModelLife:
             self.retrain(kind, why)
 
     async def stop(self) -> None:
-        """End a training that is under way."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """End what is under way."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._lessons.close()
 
 

@@ -101,7 +101,8 @@ class IngestHandlers:
         self.alerts = AlertBook(bus, clock, site=home.site.id, source=self._source)
         self.latest: dict[str, Envelope] = {}
         self._published: dict[str, object] = {}
-        self._told_weather: dict[str, tuple[Weather, bool]] = {}
+        self._told_weather: dict[str, Weather] = {}
+        self._leading_told: Weather | None = None
         self._next_publish_s = clock.monotonic()
         self._next_look_s = clock.monotonic()
         self._slot: datetime | None = None
@@ -246,17 +247,22 @@ class IngestHandlers:
             self._published["weather"] = revision
 
     async def _publish_weather(self) -> bool:
-        """Publish each provider's forecast that changed, the one that leads last; whether the bus took them."""
-        taken = True
+        """Publish each provider's forecast that changed, and then the one that leads: who reads last knows who does.
+
+        Returns whether the bus took them.
+        """
         messages = self.weather.messages()
-        for weather in reversed(messages):
-            state = (weather, weather is messages[0])
-            if self._told_weather.get(weather.provider) != state:
-                if await self._publish(*state):
-                    self._told_weather[weather.provider] = state
-                else:
-                    taken = False
-        return taken
+        news = [weather for weather in messages[1:] if self._told_weather.get(weather.provider) != weather]
+        if messages and (news or self._leading_told != messages[0]):
+            news.append(messages[0])
+        for weather in news:
+            leads = weather is messages[0]
+            if not await self._publish(weather, leads):
+                return False
+            self._told_weather[weather.provider] = weather
+            if leads:
+                self._leading_told = weather
+        return True
 
     async def _forget_what_the_bus_lost(self) -> None:
         for type in ("prices", "weather"):
@@ -268,6 +274,7 @@ class IngestHandlers:
                     self._published.pop(type, None)
                     if type == "weather":
                         self._told_weather.clear()
+                        self._leading_told = None
             except UnavailableError:
                 return
 

@@ -1,7 +1,8 @@
 """The registry of trained models: a folder for each version, and one JSON file of what they are."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -25,8 +26,8 @@ class ModelRegistry:
         self._folder = folder
         self._file = StateFile(folder / "registry.json")
         self._records: dict[str, ModelRecord] = {}
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             document = self._file.load()
             if document is not None:
                 if document.get("format") != _FORMAT:
@@ -37,7 +38,10 @@ class ModelRegistry:
         except (PermanentError, ValueError, KeyError, TypeError) as error:
             _log.error("the list of models is damaged, it is set aside", file=str(self._file.path), error=str(error))
             self._records.clear()
-            self._file.set_aside()
+            with suppress(OSError):
+                self._file.set_aside()
+        except OSError as error:
+            _log.error("the list of models cannot be read: it begins empty", error=repr(error))
 
     def all(self, kind: str | None = None) -> list[ModelRecord]:
         """Return the records, of one kind if wanted, the newest first."""
@@ -58,21 +62,40 @@ class ModelRegistry:
         self._save()
 
     def change(
-        self, version: str, status: ModelStatus, at: datetime, why: str, metrics: Mapping[str, float] | None = None
+        self,
+        version: str,
+        status: ModelStatus,
+        at: datetime,
+        why: str,
+        metrics: Mapping[str, float] | None = None,
+        *,
+        keep: Collection[str] = (),
     ) -> ModelRecord:
-        """Change a model's status; old retired ones lose their files and are forgotten.
+        """Change a model's status; old retired ones lose their files and are forgotten, but those in `keep`.
 
         Raises:
             KeyError: There is no such version.
         """
         record = self._records[version].became(status, at, why, metrics)
         self._records[version] = record
-        self._prune(record.kind)
+        self._prune(record.kind, keep)
         self._save()
         return record
 
-    def _prune(self, kind: str) -> None:
-        retired = [r for r in self.all(kind) if r.status == "retired"]
+    def discard(self, version: str) -> None:
+        """Remove what a training left that came to nothing."""
+        if version not in self._records:
+            shutil.rmtree(self.folder_of(version), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what trainings left that an earlier run did not see to their ends."""
+        with suppress(OSError):
+            for folder in list(self._folder.iterdir()):
+                if folder.is_dir():
+                    self.discard(folder.name)
+
+    def _prune(self, kind: str, keep: Collection[str]) -> None:
+        retired = [r for r in self.all(kind) if r.status == "retired" and r.version not in keep]
         for record in retired[KEEP_RETIRED:]:
             del self._records[record.version]
             shutil.rmtree(self.folder_of(record.version), ignore_errors=True)

@@ -259,7 +259,7 @@ class Contest:
             self.arms[version].learn(now_slot, actual)
 
     def close_day(self) -> dict[int, list[Matched]]:
-        """End a day: keep the losses of each pair on the slots that both have; returns the active one's, by lead day."""
+        """End a day: keep the losses of each pair on the slots that both have; returns what the active one said."""
         today = {version: arm.book.take_today() for version, arm in self.arms.items()}
         losses = {
             version: {

@@ -31,13 +31,16 @@ def drifted(skills: Sequence[float]) -> bool:
     return False
 
 
-def error_rose(errors: Sequence[float]) -> float | None:
+def error_rose(errors: Sequence[float], skills: Sequence[float]) -> float | None:
     """Return how much the mean error of the last week exceeds that of the week before, where it is 20 % or more.
+
+    A week that was as hard for persistence is passed over: errors scatter by more than that from week to week.
 
     Args:
         errors: Daily mean absolute errors, the oldest first; None with less than two weeks of them.
+        skills: Daily skills of the same days.
     """
-    if len(errors) < 2 * _WEEK:
+    if len(errors) < 2 * _WEEK or sum(skills[-_WEEK:]) >= sum(skills[-2 * _WEEK : -_WEEK]):
         return None
     now, before = sum(errors[-_WEEK:]), sum(errors[-2 * _WEEK : -_WEEK])
     return now / before - 1.0 if before > 0.0 and now > _RISE * before else None

@@ -26,10 +26,9 @@ class LivePrice:
 
     def predict(self, situation: Situation) -> Quantiles:
         """Return the band on the grid [EUR/MWh]; NaN where too little is known."""
+        first = _first(situation)
+        spot = situation.once("price", lambda: _known(situation))
         grid, released = situation.grid, situation.released
-        first = grid.first - KEEP_DAYS * SLOTS_PER_DAY
-        slots = np.arange(first, grid.first + grid.count, dtype=np.int64)
-        spot = situation.history.at("spot_eur_mwh", slots, before=released)
         return self.model.predict(first, spot, released, grid.slots, situation.calendar)
 
     def importance(self) -> dict[str, float]:
@@ -79,3 +78,14 @@ def _trial(days: PriceDays, known: int, settings: PriceSettings) -> dict[str, fl
     base = np.arange(known - 1, len(days) - 1)
     said: Floats = PriceModel.train(early, settings).bands(days, base, 1)
     return holdout_metrics(days.price[base + 1].ravel(), said.reshape(-1, 3))
+
+
+def _first(situation: Situation) -> int:
+    return situation.grid.first - KEEP_DAYS * SLOTS_PER_DAY
+
+
+def _known(situation: Situation) -> Floats:
+    """Released prices from the first kept slot to the grid's end, NaN where unknown."""
+    grid = situation.grid
+    slots = np.arange(_first(situation), grid.first + grid.count, dtype=np.int64)
+    return situation.history.at("spot_eur_mwh", slots, before=situation.released)

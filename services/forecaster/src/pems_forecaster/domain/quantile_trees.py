@@ -20,7 +20,7 @@ from pems_forecaster.domain.grid import Floats
 __all__ = ["ModelCard", "QuantileTrees", "TreeSettings"]
 
 Matrix = NDArray[np.float32]
-_MODEL, _CARD = "model.ubj", "card.json"
+_MODEL, _CARD, _DIGEST = "model.ubj", "card.json", "model_sha256"
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,8 @@ class QuantileTrees:
         """Write model and card into a folder, which is made."""
         folder.mkdir(parents=True, exist_ok=True)
         self._booster.save_model(folder / _MODEL)
-        (folder / _CARD).write_text(json.dumps(self.card.to_json(), indent=2, sort_keys=True), encoding="utf-8")
+        card = {**self.card.to_json(), _DIGEST: _digest(folder / _MODEL)}
+        (folder / _CARD).write_text(json.dumps(card, indent=2, sort_keys=True), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -210,7 +211,10 @@ class QuantileTrees:
             PermanentError: There is none, or it is damaged.
         """
         try:
-            card = ModelCard.from_json(json.loads((folder / _CARD).read_text(encoding="utf-8")))
+            told = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+            card = ModelCard.from_json(told)
+            if told.get(_DIGEST) != _digest(folder / _MODEL):  # XGBoost may crash on a file with a wrong byte
+                raise ValueError(f"{_MODEL} is not the one that {_CARD} was written for")
             booster = xgb.Booster({"nthread": card.settings.threads}, model_file=folder / _MODEL)
         except (OSError, ValueError, xgb.core.XGBoostError) as error:
             raise PermanentError(f"no model in {folder}: {error}", remedy="train the model anew") from error
@@ -220,6 +224,10 @@ class QuantileTrees:
                 remedy="train the model anew",
             )
         return cls(booster, card)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _matrix(features: Mapping[str, Floats]) -> Matrix:
