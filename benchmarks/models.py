@@ -30,8 +30,8 @@ from benchmarks.house import HOME, open_case_world
 
 from pems_common.home import Home
 from pems_common.messages import Score
-from pems_forecaster.domain.training import LIVE_KINDS
 from pems_forecaster.model_life import ModelLife
+from pems_forecaster.training import LIVE_KINDS
 from pems_lab.house_run import HouseRun
 
 Row = dict[str, Any]

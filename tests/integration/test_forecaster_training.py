@@ -11,7 +11,7 @@ from tests.unit.forecaster.forecaster_makers import shaded_lessons, the_home
 
 from pems_common.errors import PermanentError, UnavailableError
 from pems_forecaster.adapters.trainers import ProcessTrainer
-from pems_forecaster.domain.training import LIVE_KINDS
+from pems_forecaster.training import LIVE_KINDS
 
 HOME = the_home()
 

@@ -13,8 +13,8 @@ from pems_common.home.models import Pv
 from pems_forecaster.backtest import kinds
 from pems_forecaster.backtest.pv import PvSettings
 from pems_forecaster.backtest.pv_csv import read_pv_csv
-from pems_forecaster.backtest.pv_table import PvPlace
 from pems_forecaster.domain.load_model import LoadSettings
+from pems_forecaster.domain.pv_table import PvPlace
 
 START = datetime(2025, 5, 1, tzinfo=UTC)
 HEADER = ["start", "issued_at", "ghi_w_m2", "temperature_c", "cloud_pct", "power_w"]

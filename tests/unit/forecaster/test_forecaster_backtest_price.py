@@ -7,7 +7,7 @@ import pytest
 from tests.unit.forecaster.forecaster_market import CALENDAR, QUICK, market, slot_of
 
 from pems_forecaster.backtest.price import LEVELS, PriceBacktestSettings, PriceLearner, PriceTable, run_periods
-from pems_forecaster.backtest.scores import score
+from pems_forecaster.domain.scores import score
 
 FIRST, UNTIL = slot_of(2025, 8, 1), slot_of(2025, 11, 21)
 DAY_0 = CALENDAR.place(FIRST)[0]

@@ -8,10 +8,10 @@ import pytest
 
 from pems_common.home.models import Pv, Roof
 from pems_forecaster.backtest.pv import PvLearner, PvSettings, run_periods
-from pems_forecaster.backtest.pv_table import PvPlace, PvTable, features_of, physics_of
-from pems_forecaster.backtest.scores import score
+from pems_forecaster.domain.pv_table import PvPlace, PvTable, features_of, physics_of
 from pems_forecaster.domain.quantile_trees import TreeSettings
 from pems_forecaster.domain.rolling_conformal import ConformalSettings
+from pems_forecaster.domain.scores import score
 
 DAY_S = 86_400
 START_S = 1_714_521_600  # 2024-05-01 00:00 UTC

@@ -7,12 +7,12 @@ import pytest
 from tests.unit.forecaster.forecaster_household import QUICK, household, midnight
 
 from pems_common.errors import PermanentError
-from pems_forecaster.backtest.scores import pinball_rows
 from pems_forecaster.domain.load_features import LEVELS, LoadRows, load_rows
 from pems_forecaster.domain.load_level import LoadLevel
 from pems_forecaster.domain.load_model import LoadBlend, LoadModel, LoadSaid, LoadSettings, similar_days
 from pems_forecaster.domain.quantile_trees import ModelCard, QuantileTrees
 from pems_forecaster.domain.rolling_conformal import ConformalSettings
+from pems_forecaster.domain.scores import pinball_rows
 
 SETTINGS = LoadSettings(trees=QUICK, conformal=ConformalSettings(batches=30, least_rows=50))
 

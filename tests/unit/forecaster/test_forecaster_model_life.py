@@ -24,7 +24,7 @@ from pems_forecaster.domain.grid import slot_no
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.live_model import Situation, Trained
 from pems_forecaster.domain.rooms import prior_models
-from pems_forecaster.domain.training import LIVE_KINDS
+from pems_forecaster.training import LIVE_KINDS
 from pems_forecaster.memory import Memory
 from pems_forecaster.model_life import ModelLife
 

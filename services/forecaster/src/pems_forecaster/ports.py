@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pems_common.home import Home
 from pems_forecaster.domain.lessons import Lessons
-from pems_forecaster.domain.training import TrainingResult
+from pems_forecaster.training import TrainingResult
 
 __all__ = ["Progress", "Trainer"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_forecaster.domain.lessons import Lessons
-from pems_forecaster.domain.training import train_model
+from pems_forecaster.training import train_model
 
 __all__ = ["main"]
 

@@ -13,7 +13,7 @@ from pems_common.errors import PermanentError, UnavailableError
 from pems_common.home import Home
 from pems_forecaster.domain.drift import drifted
 from pems_forecaster.domain.lessons import Lessons
-from pems_forecaster.domain.training import TrainingResult, train_model
+from pems_forecaster.training import TrainingResult, train_model
 
 __all__ = ["InlineTrainer", "ProcessTrainer"]
 

@@ -18,11 +18,11 @@ from pems_forecaster.backtest.price_csv import read_price_csv
 from pems_forecaster.backtest.pv import PvForecasts, PvLearner, PvSettings
 from pems_forecaster.backtest.pv import run_periods as run_pv
 from pems_forecaster.backtest.pv_csv import read_pv_csv
-from pems_forecaster.backtest.pv_table import PvPlace
-from pems_forecaster.backtest.scores import band_of
 from pems_forecaster.backtest.told import OURS, Told
 from pems_forecaster.domain.grid import Floats, LocalCalendar
 from pems_forecaster.domain.load_model import LoadSettings
+from pems_forecaster.domain.pv_table import PvPlace
+from pems_forecaster.domain.scores import band_of
 
 __all__ = ["KINDS", "Backtest", "BacktestPeriod"]
 

@@ -16,11 +16,11 @@ from pems_forecaster.backtest.pv_mixture import PvMixture, Said
 from pems_forecaster.backtest.pv_model import LEVELS, PvModel, PvSettings, train
 from pems_forecaster.backtest.pv_plant import PlantRows, PvPlant
 from pems_forecaster.backtest.pv_simple import climatology, simple_medians
-from pems_forecaster.backtest.pv_table import PvTable
 from pems_forecaster.domain.grid import Floats, Ints
 from pems_forecaster.domain.pv_history import PvHistory
 from pems_forecaster.domain.pv_quality import Flags
 from pems_forecaster.domain.pv_start import physics_quantiles
+from pems_forecaster.domain.pv_table import PvTable
 
 __all__ = ["LEVELS", "PvForecasts", "PvLearner", "PvModel", "PvSettings", "run_periods", "spread_levels"]
 

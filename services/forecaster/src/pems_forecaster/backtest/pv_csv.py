@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pems_forecaster.backtest.csv_file import mistake, numbers_of, read_frame, seconds_of, step_of
-from pems_forecaster.backtest.pv_table import PvPlace, PvTable
+from pems_forecaster.domain.pv_table import PvPlace, PvTable
 
 __all__ = ["read_pv_csv"]
 

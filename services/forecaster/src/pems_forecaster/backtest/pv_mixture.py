@@ -10,10 +10,10 @@ import numpy as np
 
 from pems_forecaster.backtest.pv_model import PvSettings
 from pems_forecaster.backtest.pv_plant import PlantRows
-from pems_forecaster.backtest.scores import band_of
 from pems_forecaster.domain.grid import Floats, Ints
 from pems_forecaster.domain.rolling_blend import RollingBlend, mix
 from pems_forecaster.domain.rolling_conformal import RollingConformal
+from pems_forecaster.domain.scores import band_of
 
 __all__ = ["PvMixture", "Said"]
 

@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pems_forecaster.backtest.pv_table import PvTable, features_of, physics_of
 from pems_forecaster.domain.grid import Ints
 from pems_forecaster.domain.pv_history import PvHistory, judge
 from pems_forecaster.domain.pv_quality import Flags, PvRows
+from pems_forecaster.domain.pv_table import PvTable, features_of, physics_of
 
 __all__ = ["PlantRows", "PvPlant"]
 

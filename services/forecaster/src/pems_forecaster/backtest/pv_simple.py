@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pems_forecaster.backtest.pv_table import Physics, PvTable
 from pems_forecaster.domain.bands import column_quantiles
 from pems_forecaster.domain.grid import Floats, Ints
+from pems_forecaster.domain.pv_table import Physics, PvTable
 
 __all__ = ["climatology", "simple_medians"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pems_forecaster.backtest.scores import band_of, score
 from pems_forecaster.domain.grid import Floats, Ints
 from pems_forecaster.domain.live_model import THREE
+from pems_forecaster.domain.scores import band_of, score
 
 __all__ = ["OURS", "MethodScore", "Told", "energy_errors", "joined", "method_scores", "reliability"]
 

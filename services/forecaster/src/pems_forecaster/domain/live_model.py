@@ -8,11 +8,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from pems_common.home import Home
-from pems_forecaster.backtest.scores import score
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.fine_weather import FineWeather
 from pems_forecaster.domain.grid import Floats, Grid, LocalCalendar
 from pems_forecaster.domain.lessons import Lessons
+from pems_forecaster.domain.scores import score
 from pems_forecaster.domain.slot_history import SlotHistory
 
 __all__ = ["THREE", "LiveKind", "LiveModel", "Situation", "Trained", "held_out_days", "holdout_metrics"]

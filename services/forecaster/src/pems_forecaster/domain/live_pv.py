@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from pems_common.home import Home
-from pems_forecaster.backtest.pv_table import PvPlace, PvTable, features_of, physics_of
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Ints
 from pems_forecaster.domain.lessons import RUN_COLUMNS, Lessons, WeatherRun, run_of
 from pems_forecaster.domain.live_model import Situation, Trained, held_out_days, holdout_metrics
 from pems_forecaster.domain.pv_history import judge
 from pems_forecaster.domain.pv_quality import PvRows
+from pems_forecaster.domain.pv_table import PvPlace, PvTable, features_of, physics_of
 from pems_forecaster.domain.quantile_trees import QuantileTrees, TreeSettings
 from pems_forecaster.domain.slot_history import LIMITED_SHARE
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pems_forecaster.backtest.pv import spread_levels
-from pems_forecaster.backtest.scores import block_bootstrap, pinball_rows, score
+from pems_forecaster.domain.scores import block_bootstrap, pinball_rows, score
 
 LEVELS = np.array([0.1, 0.5, 0.9])
 

@@ -1,10 +1,6 @@
-"""PV from the first day on, and through faults (TARGETS.md "Forecasts"): one JSON line per case, then the gates.
+"""PV from the first day on, and through faults, on the plants of GEFCom2014 one at a time, as a house has one.
 
-    ./pems bench forecast_pv                    # several minutes
-    ./pems bench forecast_pv --check            # exits 1 where a gate fails, and says which
-    ./pems bench forecast_pv --only faults      # or cold_start
-
-Both use the plants of `benchmarks/forecast.py` one at a time, as a house has one; its test months only.
+Test months of `_forecast_gefcom.py` only.
 
 `cold_start`: 0 to 120 days of own data, then 30 days that are forecast with what was known then; trees are grown anew
 after 7, 14, 30, 60 and 90 days. Physics is the chain with name plate data; the gate is on the mean of the runs, the
@@ -13,24 +9,22 @@ sun really gave, beside the same days of a run without the fault; days to recove
 within a tenth of that run's.
 """
 
-import argparse
-import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmarks.forecast import PERCENT, Row, gefcom_tables
+from benchmarks._forecast_gefcom import PERCENT, gefcom_tables
+from benchmarks._gates import Gate, Row
 
-from pems_cli.paths import data_sets_directory
 from pems_forecaster.backtest.pv import PvForecasts, PvLearner, PvSettings, run_periods, spread_levels
 from pems_forecaster.backtest.pv_plant import PvPlant
-from pems_forecaster.backtest.pv_table import PvTable
-from pems_forecaster.backtest.scores import band_of, pinball_rows, score
 from pems_forecaster.domain.grid import Floats
 from pems_forecaster.domain.pv_quality import Doubt
+from pems_forecaster.domain.pv_table import PvTable
+from pems_forecaster.domain.scores import band_of, pinball_rows, score
 
 DAY_S = 86_400
 OWN_DAYS = (0, 7, 14, 30, 60, 120)
@@ -157,13 +151,13 @@ FAULTS = (
 
 
 # case, figure, gate, goal: a figure has to be at most its gate.
-GATES: tuple[tuple[str, str, float, float], ...] = (
-    *((f"cold_start_{days}", "rmse_of_physics", 1.02, 1.0) for days in OWN_DAYS),
-    *((f"cold_start_{days}", "coverage_off_pct", 5.0, 2.0) for days in OWN_DAYS),
-    ("cold_start_30", "pinball_99_pct", 1.4, 1.15),
-    ("half_dark", "days_to_recover", 10, 7),
-    *((fault.name, "after_rmse_of_without", 1.15, 1.05) for fault in FAULTS),
-    *((fault.name, "after_coverage_off_pct", 8.0, 4.0) for fault in FAULTS),
+GATES: tuple[Gate, ...] = (
+    *(Gate(f"cold_start_{days}", "rmse_of_physics", 1.02, 1.0) for days in OWN_DAYS),
+    *(Gate(f"cold_start_{days}", "coverage_off_pct", 5.0, 2.0) for days in OWN_DAYS),
+    Gate("cold_start_30", "pinball_99_pct", 1.4, 1.15),
+    Gate("half_dark", "days_to_recover", 10, 7),
+    *(Gate(fault.name, "after_rmse_of_without", 1.15, 1.05) for fault in FAULTS),
+    *(Gate(fault.name, "after_coverage_off_pct", 8.0, 4.0) for fault in FAULTS),
 )
 
 
@@ -261,44 +255,16 @@ def _clock_changes(free: PvForecasts) -> Iterator[Row]:
     yield {"case": "clocks_changed", "before": _figures(free, day - 14, day), "after": _figures(free, day, day + 14)}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the cases."""
-    parser = argparse.ArgumentParser(prog="pems bench forecast_pv", description="PV with little data, and with faults.")
-    parser.add_argument("--threads", type=int, default=2, help="processor threads for training (2)")
-    parser.add_argument("--only", choices=("cold_start", "faults"), help="one of the two (both)")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a gate fails")
-    options = parser.parse_args(arguments)
-    if options.threads < 1:
-        parser.error("--threads: at least 1")
-    folder = data_sets_directory()
-    if folder is None or not (folder / "gefcom2014_solar").is_dir():
-        print("skipped: no gefcom2014_solar/ in the data sets (set PEMS_DATA_DIR)", file=sys.stderr)
-        return 0
-    tables, usual = gefcom_tables(folder), PvSettings()
-    settings = replace(usual, trees=replace(usual.trees, threads=options.threads))
-    cases: dict[str, Callable[[], Iterator[Row]]] = {
-        "cold_start": lambda: cold_start(tables, settings),
-        "faults": lambda: faults(tables[FAULTY_PLANT], settings),
-    }
-    failures = []
-    for name, rows in cases.items():
-        for row in rows() if options.only in (None, name) else ():
-            print(json.dumps(row), flush=True)
-            failures += [failure for gate in GATES if (failure := _failure(gate, row))]
-    print(json.dumps({"case": "all", "failures": failures}), flush=True)
-    return 1 if options.check and failures else 0
+def start_cases(folder: Path, threads: int) -> Iterator[Row]:
+    """Run the cold starts."""
+    return cold_start(gefcom_tables(folder), _settings(threads))
 
 
-def _failure(gate: tuple[str, str, float, float], row: Row) -> str | None:
-    """Say how a gate is held, and return what to complain about."""
-    case, figure, most, goal = gate
-    if row["case"] != case:
-        return None
-    value = row[figure]
-    state = "goal" if value <= goal else "gate" if value <= most else "FAILED"
-    print(json.dumps({"case": "gate", "of": case, "figure": figure, "value": value, "is": state}), flush=True)
-    return f"{case}: {figure} is {value}, not at most {most}" if state == "FAILED" else None
+def fault_cases(folder: Path, threads: int) -> Iterator[Row]:
+    """Run the faults."""
+    return faults(gefcom_tables(folder)[FAULTY_PLANT], _settings(threads))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _settings(threads: int) -> PvSettings:
+    usual = PvSettings()
+    return replace(usual, trees=replace(usual.trees, threads=threads))

@@ -1,9 +1,5 @@
 """Load forecasts against what happened (TARGETS.md "Forecasts"): a JSON line per month and case, then the gates.
 
-    ./pems bench forecast_load                    # about ten minutes
-    ./pems bench forecast_load --check            # exits 1 where a gate fails, and says which
-    ./pems bench forecast_load --threads 1        # the same at each run
-
 `uci`: the household of the UCI repository (Hebrail and Berard 2012, doi:10.24432/C58K54), quarters of an hour from June
 2008 on; the last 365 days are forecast. `french`: one house, half hours, 2024-02 to 2025-02; the last 120 days are
 forecast. Two days are said at each local midnight, by models trained anew every month (30 days) on everything before;
@@ -13,43 +9,37 @@ the last week's), the quantiles of all of the last 28 days at that time, which s
 days.
 """
 
-import argparse
-import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from benchmarks._gates import Gate, Row
 
-from pems_cli.paths import data_sets_directory
 from pems_forecaster.backtest.load import LoadForecasts, LoadLearner, run_periods
-from pems_forecaster.backtest.scores import block_bootstrap, pinball_rows, score
 from pems_forecaster.domain.grid import LocalCalendar
 from pems_forecaster.domain.load_features import LEVELS
 from pems_forecaster.domain.load_model import LoadSettings
 from pems_forecaster.domain.load_series import DAY_S, LoadSeries
+from pems_forecaster.domain.scores import block_bootstrap, pinball_rows, score
 
-Row = dict[str, Any]
 Columns = dict[str, np.ndarray]
 WEEK_S = 7 * DAY_S
 MONTH_DAYS, WARM_UP = 30, 2
 DATA_SETS = ("uci_household", "french_house")
 
-# case, figure, gate, goal: a figure has to be at most its gate.
-GATES: tuple[tuple[str, str, float, float], ...] = (
-    ("uci", "rmse_of_peak_pct", 8.6, 8.3),
-    ("uci", "pinball_of_month", 0.94, 0.91),
-    ("uci", "daily_energy_rmse_pct", 22.0, 18.0),
-    ("uci", "coverage_off_pct", 2.0, 1.0),
-    ("french", "rmse_of_peak_pct", 15.0, 14.5),
-    ("french", "pinball_of_month", 0.97, 0.94),
-    ("french", "daily_energy_rmse_pct", 32.0, 28.0),
-    ("french", "coverage_off_pct", 2.0, 1.0),
+GATES: tuple[Gate, ...] = (
+    Gate("uci", "rmse_of_peak_pct", 8.6, 8.3),
+    Gate("uci", "pinball_of_month", 0.94, 0.91),
+    Gate("uci", "daily_energy_rmse_pct", 22.0, 18.0),
+    Gate("uci", "coverage_off_pct", 2.0, 1.0),
+    Gate("french", "rmse_of_peak_pct", 15.0, 14.5),
+    Gate("french", "pinball_of_month", 0.97, 0.94),
+    Gate("french", "daily_energy_rmse_pct", 32.0, 28.0),
+    Gate("french", "coverage_off_pct", 2.0, 1.0),
 )
 
 
@@ -207,34 +197,3 @@ def _summary(columns: Columns, house: House) -> Row:
             squares["ours"][known], squares["persistence"][known], weeks[known]
         ),
     }
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the cases."""
-    parser = argparse.ArgumentParser(prog="pems bench forecast_load", description="Load against what happened.")
-    parser.add_argument("--threads", type=int, default=2, help="processor threads for training (2)")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a gate fails")
-    options = parser.parse_args(arguments)
-    if options.threads < 1:
-        parser.error("--threads: at least 1")
-    folder = data_sets_directory()
-    if folder is None or not all((folder / name).is_dir() for name in DATA_SETS):
-        print(f"skipped: no {', '.join(DATA_SETS)} in the data sets (set PEMS_DATA_DIR)", file=sys.stderr)
-        return 0
-    rows = []
-    for row in cases(folder, options.threads):
-        print(json.dumps(row), flush=True)
-        rows.append(row)
-    failures = []
-    for case, figure, gate, goal in GATES:
-        value = next(row[figure] for row in rows if row["case"] == case)
-        state = "goal" if value <= goal else "gate" if value <= gate else "FAILED"
-        print(json.dumps({"case": "gate", "of": case, "figure": figure, "value": value, "is": state}), flush=True)
-        if state == "FAILED":
-            failures.append(f"{case}: {figure} is {value}, not at most {gate}")
-    print(json.dumps({"case": "all", "failures": failures}), flush=True)
-    return 1 if options.check and failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,5 @@
 """Spot prices beyond the published horizon (TARGETS.md "Forecasts"): a JSON line per month and case, then the gates.
 
-    ./pems bench forecast_price                    # two minutes
-    ./pems bench forecast_price --check            # exits 1 where a gate fails, and says which
-    ./pems bench forecast_price --threads 1        # the same trees on every machine
-
 The day-ahead market of OTE, hours from 2024 and quarters of an hour from October 2025. At noon of each day from
 December 2025 to May 2026 the next day and the one after it are forecast, knowing prices to the end of the day only;
 models are trained anew each month on everything before. October and November 2025 are forecast too, for mixture and
@@ -13,21 +9,17 @@ without training (similar days), and the last known day and the same day of the 
 90 % interval of a bootstrap over weeks.
 """
 
-import argparse
-import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from benchmarks._gates import Gate, Row
 
-from pems_cli.paths import data_sets_directory
 from pems_forecaster.backtest.price import (
     LEVELS,
     PriceBacktestSettings,
@@ -36,11 +28,10 @@ from pems_forecaster.backtest.price import (
     PriceTable,
     run_periods,
 )
-from pems_forecaster.backtest.scores import block_bootstrap, score
 from pems_forecaster.domain.grid import SLOT_S, LocalCalendar
 from pems_forecaster.domain.price_model import PriceSettings
+from pems_forecaster.domain.scores import block_bootstrap, score
 
-Row = dict[str, Any]
 Columns = dict[str, np.ndarray]
 FIRST_MONTH, LAST_DAY = "2025-12", "2026-05-27"
 WARM_UP = 2
@@ -48,10 +39,11 @@ CALENDAR = LocalCalendar(ZoneInfo("Europe/Prague"), "CZ")
 REFERENCE = "same_kind"
 CASES = {1: "price", 2: "price_two_days_ahead"}  # by days ahead
 
-# case, figure, gate, goal: a figure has to be at most its gate.
-GATES: tuple[tuple[str, str, float, float], ...] = (
-    ("price", "mae_of_same_kind", 0.9, 0.8),
-    ("price", "coverage_off_pct", 2.0, 1.0),
+DATA_SETS = ("ote_cz",)
+
+GATES: tuple[Gate, ...] = (
+    Gate("price", "mae_of_same_kind", 0.9, 0.8),
+    Gate("price", "coverage_off_pct", 2.0, 1.0),
 )
 
 
@@ -139,34 +131,3 @@ def _summary(columns: Columns, said: Sequence[PriceForecasts], ahead: int) -> Ro
         "mae_less_than_same_kind_pct_p5_p50_p95": less_than("same_kind"),
         "mae_less_than_similar_days_pct_p5_p50_p95": less_than("similar_days"),
     }
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the cases."""
-    parser = argparse.ArgumentParser(prog="pems bench forecast_price", description="Prices against what happened.")
-    parser.add_argument("--threads", type=int, default=2, help="processor threads for training (2)")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a gate fails")
-    options = parser.parse_args(arguments)
-    if options.threads < 1:
-        parser.error("--threads: at least 1")
-    folder = data_sets_directory()
-    if folder is None or not (folder / "ote_cz").is_dir():
-        print("skipped: no ote_cz/ in the data sets (set PEMS_DATA_DIR)", file=sys.stderr)
-        return 0
-    rows = []
-    for row in cases(folder, options.threads):
-        print(json.dumps(row), flush=True)
-        rows.append(row)
-    failures = []
-    for case, figure, gate, goal in GATES:
-        value = next(row[figure] for row in rows if row["case"] == case)
-        state = "goal" if value <= goal else "gate" if value <= gate else "FAILED"
-        print(json.dumps({"case": "gate", "of": case, "figure": figure, "value": value, "is": state}), flush=True)
-        if state == "FAILED":
-            failures.append(f"{case}: {figure} is {value}, not at most {gate}")
-    print(json.dumps({"case": "all", "failures": failures}), flush=True)
-    return 1 if options.check and failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
