@@ -4,7 +4,7 @@
 2008 on; the last 365 days are forecast. `french`: one house, half hours, 2024-02 to 2025-02; the last 120 days are
 forecast. Two days are said at each local midnight, by models trained anew every month (30 days) on everything before;
 two months before the first one that counts are forecast too, for blend and calibration to begin with. What was chosen
-when is told in docs/forecast-backtest-load.md. Beside it stand persistence (the same time of the last known day, and of
+when is told in docs/forecast-load.md. Beside it stand persistence (the same time of the last known day, and of
 the last week's), the quantiles of all of the last 28 days at that time, which skill is measured against, and similar
 days.
 """

@@ -1,4 +1,4 @@
-"""Reading a house's load from a CSV file (docs/forecast-backtest-load.md)."""
+"""Reading a house's load from a CSV file (docs/forecast-load.md)."""
 
 from pathlib import Path
 

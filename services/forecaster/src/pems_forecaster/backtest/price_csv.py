@@ -1,4 +1,4 @@
-"""Reading a history of spot prices from a CSV file (docs/forecast-backtest-price.md)."""
+"""Reading a history of spot prices from a CSV file (docs/forecast-prices.md)."""
 
 from pathlib import Path
 
