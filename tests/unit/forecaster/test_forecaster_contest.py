@@ -25,8 +25,8 @@ def contest(**rules) -> Contest:
 def settle(made: Contest, version: str) -> None:
     """Let it be known that the model is to be believed."""
     for _ in range(5):
-        arrays = (np.tile([middle - 1.0, middle, middle + 1.0], (8, 1)) for middle in (900.0, 1000.0))
-        made.arms[version].blend.learn(*arrays, np.full(8, 1000.0), np.array([0.1, 0.5, 0.9]))
+        simple, model = (np.tile([middle - 1.0, middle, middle + 1.0], (8, 1)) for middle in (900.0, 1000.0))
+        made.arms[version].blend.learn(simple, model, np.full(8, 1000.0), np.array([0.1, 0.5, 0.9]))
 
 
 def live_days(made: Contest, said: dict[str, float], days: int, first: int, truth=1000.0, noise=30.0, seed=0) -> int:

@@ -24,9 +24,9 @@ from pems_forecaster.domain.grid import slot_no
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.live_model import Situation, Trained
 from pems_forecaster.domain.rooms import prior_models
-from pems_forecaster.training import LIVE_KINDS
 from pems_forecaster.memory import Memory
 from pems_forecaster.model_life import ModelLife
+from pems_forecaster.training import LIVE_KINDS
 
 HOME = the_home()
 NIGHT = datetime(2026, 1, 14, 2, 30, tzinfo=UTC)  # 3:30 in Prague
@@ -77,8 +77,8 @@ class ToyKind:
 def kind(monkeypatch: pytest.MonkeyPatch) -> ToyKind:
     toy = ToyKind()
     for name in list(LIVE_KINDS):
-        monkeypatch.delitem(LIVE_KINDS, name)  # type: ignore[arg-type]
-    monkeypatch.setitem(LIVE_KINDS, "pv", toy)  # type: ignore[arg-type]
+        monkeypatch.delitem(LIVE_KINDS, name)
+    monkeypatch.setitem(LIVE_KINDS, "pv", toy)
     return toy
 
 
@@ -340,7 +340,7 @@ async def test_the_way_back_keeps_its_files_however_many_are_retired(tmp_path: P
         await rig.night()
     assert rig.contest.former == first
     assert rig.life.roll_back("pv") == first
-    assert rig.life.registry.get(first).status == "active"
+    assert rig.statuses()[first] == "active"
 
 
 async def test_when_the_memory_is_lost_the_active_model_is_tried_before_the_newest(tmp_path: Path, kind: ToyKind):

@@ -7,9 +7,9 @@ from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Response
 from pems_common.auth import Auth
 from pems_common.errors import PermanentError
 from pems_common.messages import Envelope, Score, Thermal
-from pems_forecaster.training import LIVE_KINDS
 from pems_forecaster.handlers import ForecasterHandlers
 from pems_forecaster.model_life import ModelLife
+from pems_forecaster.training import LIVE_KINDS
 
 __all__ = ["forecaster_router"]
 

@@ -28,10 +28,10 @@ from pems_forecaster.domain.grid import slot_at, slot_no
 from pems_forecaster.domain.lessons import run_of
 from pems_forecaster.domain.live_model import LiveModel
 from pems_forecaster.domain.model_record import ModelRecord, ModelStatus
-from pems_forecaster.training import LIVE_KINDS, TrainingResult
 from pems_forecaster.lesson_reader import LessonReader
 from pems_forecaster.memory import Memory
 from pems_forecaster.ports import Trainer
+from pems_forecaster.training import LIVE_KINDS, TrainingResult
 
 __all__ = ["Job", "ModelLife"]
 
