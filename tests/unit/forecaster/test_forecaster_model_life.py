@@ -1,5 +1,6 @@
 """Models from the first night to the rollback, with a toy model that says one number."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,7 @@ class Rig:
         self.folder, self.clock = folder, FakeClock(NIGHT - timedelta(hours=6))
         self.bus = MemoryBus(self.clock)
         self.trainer = InlineTrainer()
+        self.background = False
 
     @classmethod
     async def begin(cls, folder: Path, days: int = 3) -> "Rig":
@@ -116,7 +118,7 @@ class Rig:
             StandingAlerts(HOME.site.id, self.clock, self.bus, "test"),
             None,
             lambda: self.memory.save(self.clock.now()),
-            background=False,
+            background=self.background,
         )
         await self.life.start()
 
@@ -378,3 +380,30 @@ async def test_the_same_second_lived_again_makes_another_version(tmp_path: Path,
         rig.life.retrain("pv", "asked")
         await rig.life.tick()
     assert len(rig.statuses()) == 2
+
+
+async def test_a_real_process_trains_beside_everything_else(tmp_path: Path, kind: ToyKind):
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(InlineTrainer):
+        async def train(self, *args, **kwargs):
+            started.set()
+            await go_on.wait()
+            return await super().train(*args, **kwargs)
+
+    rig = await Rig.begin(tmp_path)
+    rig.trainer, rig.background = Slow(), True
+    await rig.restart()
+    job = rig.life.retrain("pv", "asked")
+    await rig.life.tick()
+    await started.wait()
+    await rig.life.tick()  # nothing waits for it
+    assert vars(job)["state"] == "running"
+    go_on.set()
+    await rig.life._tasks["training"]
+    await rig.life.tick()
+    assert (job.state, rig.contest.challenger) == ("done", job.version)
+    rig.life.retrain("pv", "asked")
+    go_on.clear()
+    await rig.life.tick()
+    await rig.life.stop()  # ends what is under way

@@ -395,9 +395,10 @@ class ForecasterHandlers:
             await self._publish(self._pending_scores[0])
             score = self._pending_scores.pop(0)
             self._memory.scores[score.kind] = score
-        if self._judge and self.life is not None:
-            await self.life.on_day()
-        self._judge = False
+        if self._judge:
+            self._judge = False
+            if self.life is not None:
+                await self.life.on_day()
 
     # --- what the API shows ----------------------------------------------------------------------
 

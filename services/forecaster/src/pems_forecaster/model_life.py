@@ -210,7 +210,9 @@ class ModelLife:
     async def tick(self) -> None:
         """Read what is stored, ask for what is due this night, and work on what was asked for."""
         for name in [name for name, task in self._tasks.items() if task.done()]:
-            self._tasks.pop(name).result()
+            task = self._tasks.pop(name)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("something failed beside the forecasts", what=name, exc_info=error)
         now = self._clock.monotonic()
         if not self._all_read and now >= self._read_not_before:
             await self._beside("reading", self._read_stored())
