@@ -22,9 +22,9 @@ HOME = the_home()
 @pytest.fixture(scope="module")
 def learnt() -> tuple[PvModel, Lessons, dict[str, float]]:
     lessons = shaded_lessons(16)
-    few = replace(live_pv._SETTINGS, rounds=60)
+    few = replace(live_pv._SHORT, rounds=60)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live_pv, "_SETTINGS", few)
+        patch.setattr(live_pv, "_SHORT", few)
         trained = PvKind().train(HOME, lessons, threads=1, progress=lambda share, what: None)
     assert isinstance(trained.model, PvModel)
     return trained.model, lessons, dict(trained.metrics)

@@ -20,6 +20,10 @@ from pems_forecaster.domain.slot_history import LIMITED_SHARE
 __all__ = ["PvKind", "PvModel"]
 
 _SETTINGS = TreeSettings(rounds=250, depth=6, rate=0.06, subsample=0.7, columns=0.5, least_rows=20.0)
+_SHORT = replace(_SETTINGS, rounds=150, depth=3, least_rows=60.0, penalty=5.0)
+"""With few days deep trees learn the days themselves: 7 % more pinball loss on seven ten-day periods of a generated
+house, learning from 14 or 40 days."""
+_SHORT_DAYS = 120.0
 _NAME, _STRENGTH = "(pv power - strength * physics) / AC limit", "strength"
 _HOUR_SLOTS = 4
 _AROUND, _AROUND_HOURS = ("clear_index", "cloud_pct", "physics_share"), (1, 3, 6)
@@ -137,7 +141,8 @@ class PvKind:
         issued = np.concatenate([np.full(len(row[2]), row[3]) for row in rows])
         notes = {_STRENGTH: repr(strength)}
         base = _base(features, notes)
-        settings = replace(_SETTINGS, threads=threads)
+        known = _SETTINGS if self.days(lessons) >= _SHORT_DAYS else _SHORT
+        settings = replace(known, threads=threads)
         cut = lessons.until - held_out_days(self.days(lessons)) * SLOTS_PER_DAY
         metrics: dict[str, float] = {}
         progress(0.3, "a trial without the last days")
