@@ -25,6 +25,7 @@ KEEP_DAYS = 21
 FULL_TRUST_DAYS = 3.0
 TRUST_MAX = 0.8
 LEAST = 24
+_FEW = (np.arange(2 * LEAST) + 0.5) / (2 * LEAST)
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,14 @@ class ResidualBook:
             lead.today.append(matched)
 
     def adopt(self, other: "ResidualBook") -> None:
-        """Begin with how far another method's errors scatter, but not with its bias: that is its own."""
+        """Begin with how far another method's errors scatter, but not with its bias: that is its own.
+
+        A few errors stand for all of them, so that what this one says later takes their place within days.
+        """
         for mine, theirs in zip(self._leads, other._leads, strict=True):
             errors = other._errors(theirs)
-            centred = errors - np.median(errors) if len(errors) else errors
-            mine.errors = deque(((float(e), 0.0) for e in centred), maxlen=theirs.errors.maxlen)
+            few = np.quantile(errors - np.median(errors), _FEW) if len(errors) else errors
+            mine.errors = deque(((float(e), 0.0) for e in few), maxlen=theirs.errors.maxlen)
             mine.factor = theirs.factor
 
     def _errors(self, lead: _Lead) -> Floats:
