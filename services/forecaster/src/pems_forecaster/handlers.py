@@ -195,11 +195,11 @@ class ForecasterHandlers:
         self._save()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a step that needs the bus or ingest; without them it is tried again at the next tick."""
+        """Run a step that needs the bus; without it the step is tried again at the next tick."""
         try:
             await work()
         except UnavailableError as error:
-            self._log.warning("a step waits for the next tick", error=str(error))
+            self._log.warning("the bus is away", error=str(error))
 
     # --- listening and learning ------------------------------------------------------------------
 
@@ -247,9 +247,7 @@ class ForecasterHandlers:
 
     async def _backfill_if_due(self) -> None:
         """Read the stored history once; try again for a while where ingest is not there yet."""
-        if self._reader is None:
-            return
-        if self._backfill_tries <= 0:
+        if self._reader is None or self._backfill_tries <= 0:
             return
         wall = self._clock.monotonic()
         if self._backfill_wall is not None and wall - self._backfill_wall < BACKFILL_RETRY_WALL_S:

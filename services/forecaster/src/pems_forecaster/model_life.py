@@ -433,16 +433,13 @@ class ModelLife:
         again = 0 <= contest.days_since_drift <= DRIFT_AGAIN_DAYS
         contest.days_since_drift = 0
         _log.warning("the skill of forecasts has fallen", kind=kind, again=again)
-        self._retrain_unless_on_trial(kind, "drift")
+        if not contest.challenger:
+            self.retrain(kind, "drift")
         if again:
             text = f"The {_TOLD[kind]} forecast has become worse for good, and training anew did not mend it."
             await self._alerts.raise_once(
                 code, text, "Look for a changed plant or household, a faulty meter or source."
             )
-
-    def _retrain_unless_on_trial(self, kind: str, why: str) -> None:
-        if not self._contest(kind).challenger:
-            self.retrain(kind, why)
 
     async def stop(self) -> None:
         """End what is under way."""

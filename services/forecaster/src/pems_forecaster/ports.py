@@ -1,16 +1,15 @@
 """What the forecaster's use cases want from outside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from pems_common.home import Home
 from pems_forecaster.domain.lessons import Lessons
+from pems_forecaster.domain.live_model import Progress
 from pems_forecaster.training import TrainingResult
 
-__all__ = ["Progress", "Trainer"]
-
-Progress = Callable[[float, str], None]
+__all__ = ["Trainer"]
 
 
 class Trainer(Protocol):

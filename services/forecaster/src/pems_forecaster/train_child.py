@@ -18,7 +18,9 @@ from pems_common.home import Home
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.training import train_model
 
-__all__ = ["main"]
+__all__ = ["BUSY", "TOO_LITTLE", "main"]
+
+TOO_LITTLE, BUSY = 3, 4
 
 _NICE = 10
 
@@ -40,7 +42,7 @@ def main(path: Path) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return 4
+            return BUSY
         try:
             result = train_model(
                 head["kind"],
@@ -52,7 +54,7 @@ def main(path: Path) -> int:
             )
         except PermanentError as error:
             print(error.message)
-            return 3
+            return TOO_LITTLE
     _tell(result=result.to_json())
     return 0
 

@@ -1,7 +1,7 @@
 """Training of one model, wherever it runs."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +10,7 @@ from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.live_load import LoadKind
-from pems_forecaster.domain.live_model import LiveKind
+from pems_forecaster.domain.live_model import LiveKind, Progress
 from pems_forecaster.domain.live_price import PriceKind
 from pems_forecaster.domain.live_pv import PvKind
 
@@ -52,7 +52,7 @@ def train_model(
     folder: Path,
     *,
     threads: int,
-    progress: Callable[[float, str], None],
+    progress: Progress,
 ) -> TrainingResult:
     """Train a model of a kind, and write it into a folder.
 

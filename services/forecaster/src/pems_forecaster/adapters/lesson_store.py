@@ -10,6 +10,7 @@ import numpy as np
 
 from pems_common.errors import UnavailableError
 from pems_common.logs import get_logger
+from pems_forecaster.adapters.state_file import set_aside
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats
 from pems_forecaster.domain.lessons import MEASURED, RUN_COLUMNS, Lessons, WeatherRun
 
@@ -44,24 +45,19 @@ class LessonStore:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return _connect(self._path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             if getattr(error, "sqlite_errorcode", None) in _DAMAGED and self._set_aside(error):
                 with suppress(sqlite3.Error, OSError):
                     return _connect(self._path)
             _log.error("lessons are kept in memory only", file=str(self._path), error=repr(error))
-        except OSError as error:
-            _log.error("lessons are kept in memory only", file=str(self._path), error=repr(error))
         return _connect(None)
 
-    def _set_aside(self, error: sqlite3.Error) -> bool:
+    def _set_aside(self, error: Exception) -> bool:
         """Move the damaged file out of the way, beside older ones; tells whether that went well."""
         assert self._path is not None  # noqa: S101
-        aside = next(name for k in range(1000) if not (name := self._path.with_suffix(f".damaged{k or ''}")).exists())
-        _log.error(
-            "the lessons are damaged, they are set aside", file=str(self._path), as_=aside.name, error=repr(error)
-        )
         with suppress(OSError):
-            self._path.replace(aside)
+            aside = set_aside(self._path)
+            _log.error("the lessons are damaged, they are set aside", as_=str(aside), error=repr(error))
             return True
         return False
 

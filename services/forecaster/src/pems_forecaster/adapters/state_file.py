@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["StateFile"]
+__all__ = ["StateFile", "set_aside"]
 
 _MAX_BYTES = 64_000_000
 
@@ -49,4 +49,14 @@ class StateFile:
 
     def set_aside(self) -> None:
         """Move a damaged file out of the way, so that it can be looked at."""
-        self.path.replace(self.path.with_suffix(".damaged"))
+        set_aside(self.path)
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged file out of the way, beside those moved before; returns where it is.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    aside = next(name for k in range(1000) if not (name := path.with_suffix(f".damaged{k or ''}")).exists())
+    return path.replace(aside)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,20 @@ from pems_common.errors import PermanentError, UnavailableError
 from pems_common.home import Home
 from pems_forecaster.domain.drift import drifted
 from pems_forecaster.domain.lessons import Lessons
+from pems_forecaster.domain.live_model import Progress
+from pems_forecaster.train_child import BUSY, TOO_LITTLE
 from pems_forecaster.training import TrainingResult, train_model
 
 __all__ = ["InlineTrainer", "ProcessTrainer"]
 
 LIMIT_S = 900.0
 _DRIFT_LIMIT_S = 60.0
-_NOTHING, _BUSY = 3, 4  # exit codes of the child, see train_child.py
 
 
 class InlineTrainer:
     """Trains at once."""
 
-    async def train(
-        self, kind: str, home: Home, lessons: Lessons, folder: Path, progress: Callable[[float, str], None]
-    ) -> TrainingResult:
+    async def train(self, kind: str, home: Home, lessons: Lessons, folder: Path, progress: Progress) -> TrainingResult:
         """See `Trainer`."""
         return train_model(kind, home, lessons, folder, threads=1, progress=progress)
 
@@ -53,9 +52,7 @@ class ProcessTrainer:
         """
         self._lock, self._threads, self._memory_mb, self._limit_s = lock, threads, memory_mb, limit_s
 
-    async def train(
-        self, kind: str, home: Home, lessons: Lessons, folder: Path, progress: Callable[[float, str], None]
-    ) -> TrainingResult:
+    async def train(self, kind: str, home: Home, lessons: Lessons, folder: Path, progress: Progress) -> TrainingResult:
         """See `Trainer`."""
         job = folder / "job.npz"
         head = {
@@ -90,9 +87,9 @@ class ProcessTrainer:
         if code == 0 and result is not None:
             return result
         last = last or f"exit code {code}"
-        if code == _BUSY:
+        if code == BUSY:
             raise UnavailableError("another training of this site is under way")
-        if code == _NOTHING:
+        if code == TOO_LITTLE:
             raise PermanentError(last, remedy="it is tried again with more data")
         raise PermanentError(f"the {kind} training failed: {last}", remedy="see memory and log; it is tried again")
 
@@ -123,9 +120,7 @@ def _write_job(job: Path, head: dict[str, Any], lessons: Lessons) -> None:
     np.savez(job, **arrays)
 
 
-async def _listen(
-    child: asyncio.subprocess.Process, progress: Callable[[float, str], None]
-) -> tuple[TrainingResult | None, str]:
+async def _listen(child: asyncio.subprocess.Process, progress: Progress) -> tuple[TrainingResult | None, str]:
     """Follow the child's lines: progress, at last what it made, and the last line that is neither."""
     result, last = None, ""
     if child.stdout is not None:

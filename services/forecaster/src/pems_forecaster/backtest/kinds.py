@@ -106,8 +106,7 @@ def pv_backtest(data: Path, home: Home, period: BacktestPeriod) -> Backtest:
 
     def told(said: PvForecasts) -> Told:
         def three(quantiles: Floats) -> Floats:
-            band = band_of(quantiles, said.levels)
-            return capacity_w * np.column_stack([band.p10, band.p50, band.p90])
+            return capacity_w * band_of(quantiles, said.levels).columns()
 
         everything = np.ones(len(said.actual), dtype=np.bool_)
         return Told(

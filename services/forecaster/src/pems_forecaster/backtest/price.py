@@ -102,7 +102,7 @@ class _Calibration:
         mixed = np.where(np.isfinite(model), mix(similar, model, self._blend.share), similar)
         self._waiting.append(_Said(slots, model, similar, mixed))
         band = self._conformal.correct(Quantiles(*mixed.T)).tidy()
-        return np.column_stack([band.p10, band.p50, band.p90])
+        return band.columns()
 
     def learn(self, table: PriceTable, released: int) -> None:
         """Learn from what was said of days that are wholly released."""
@@ -166,7 +166,7 @@ class PriceLearner:
         first = int(self._slots[released])
         grid = Grid(slot_at(first), end - released)
         band = spot_base(grid, self._history, self._calendar, first)
-        similar = np.column_stack([band.p10, band.p50, band.p90])
+        similar = band.columns()
         for ahead, calibration in self._calibration.items():
             calibration.learn(self._table, first)
             here = np.flatnonzero(self._day[released:end] == day + ahead)

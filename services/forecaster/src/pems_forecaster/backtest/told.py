@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pems_forecaster.domain.bands import BAND_LEVELS
 from pems_forecaster.domain.grid import Floats, Ints
-from pems_forecaster.domain.live_model import THREE
 from pems_forecaster.domain.scores import band_of, score
 
 __all__ = ["OURS", "MethodScore", "Told", "energy_errors", "joined", "method_scores", "reliability"]
@@ -98,7 +98,7 @@ def method_scores(told: Told) -> Iterator[MethodScore]:
             continue
         for method in methods:
             if method in told.bands:
-                s = score(told.actual[rows], told.bands[method][rows], THREE, 1.0)
+                s = score(told.actual[rows], told.bands[method][rows], BAND_LEVELS, 1.0)
                 yield MethodScore(group, method, s.rmse, s.mae, s.pinball, 100.0 * s.coverage, s.width)
             else:
                 error = (told.medians[method] - told.actual)[rows]
@@ -107,7 +107,7 @@ def method_scores(told: Told) -> Iterator[MethodScore]:
 
 def reliability(told: Told, method: str) -> dict[float, float]:
     """Return how often the truth lay at or below a method's quantiles, by level: the level itself is right."""
-    band = band_of(told.bands[method], THREE)
+    band = band_of(told.bands[method], BAND_LEVELS)
     known = np.isfinite(told.actual) & np.isfinite(band.p50) & next(iter(told.groups.values()))
     return {
         level: float((told.actual[known] <= quantile[known] + 1e-9).mean())

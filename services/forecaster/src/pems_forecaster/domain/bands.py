@@ -8,8 +8,9 @@ import numpy as np
 from pems_common.messages import Band, Series
 from pems_forecaster.domain.grid import SLOT_S, Floats
 
-__all__ = ["Z90", "Quantiles", "column_quantiles", "pinball"]
+__all__ = ["BAND_LEVELS", "Z90", "Quantiles", "column_quantiles", "pinball"]
 
+BAND_LEVELS = np.array([0.1, 0.5, 0.9])
 Z90 = 1.2816
 """P90 of the standard normal distribution."""
 
@@ -36,6 +37,10 @@ class Quantiles:
             np.where(known, self.p50, other.p50),
             np.where(known, self.p90, other.p90),
         )
+
+    def columns(self) -> Floats:
+        """Return the band as one array (N, 3)."""
+        return np.column_stack([self.p10, self.p50, self.p90])
 
     def message(self, start: datetime, digits: int) -> Band:
         """Return the band as a message part (rounding keeps the order)."""

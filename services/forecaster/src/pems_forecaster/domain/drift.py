@@ -2,7 +2,7 @@
 
 Skill is measured against persistence, so a stormy month, which is hard for everybody, is no drift. The test is that of
 Page (1954, doi:10.1093/biomet/41.1-2.100) and Hinkley, as `river` has it. With a daily skill that scatters by 0.2, a
-fall of 0.4 is found after five days (median), and 3 of 100 quarters raise a false alarm (benchmarks/drift.py).
+fall of 0.4 is found after six days (median), and 2 of 100 quarters raise a false alarm (`./pems bench judging`).
 """
 
 from collections.abc import Sequence

@@ -14,12 +14,12 @@ from pems_common.messages import Forecast, Prices, Series, Weather
 from pems_forecaster.domain import load, outdoor, prices, pv, pv_bands
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.consensus import Consensus
-from pems_forecaster.domain.contest import Contest, ContestRules
+from pems_forecaster.domain.contest import Contest
 from pems_forecaster.domain.fine_weather import fine_weather
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Grid, LocalCalendar
 from pems_forecaster.domain.live_model import LiveModel, Situation
 from pems_forecaster.domain.residuals import ResidualBook
-from pems_forecaster.domain.slot_history import LIMITED_SHARE, SlotHistory
+from pems_forecaster.domain.slot_history import SlotHistory
 from pems_forecaster.domain.voices import Voices, listen_to
 
 __all__ = ["KINDS", "SIMPLE", "Contests", "Inputs", "Made", "Said", "horizon_slots", "make_forecast", "remember"]
@@ -68,7 +68,7 @@ class Contests:
     Leads: nowcast, half a day, one and two days; prices only where unknown.
     """
 
-    def __init__(self, rules: ContestRules | None = None) -> None:
+    def __init__(self) -> None:
         """Begin with the simple methods."""
         books: dict[str, Callable[[], ResidualBook]] = {
             "pv": lambda: ResidualBook(_LEADS_H, slots_per_day=36.0),
@@ -77,7 +77,7 @@ class Contests:
             "temperature": lambda: ResidualBook(_LEADS_H),
         }
         self.consensus = Consensus()
-        self._of = {kind: Contest(SIMPLE[kind], make, rules) for kind, make in books.items()}
+        self._of = {kind: Contest(SIMPLE[kind], make) for kind, make in books.items()}
 
     def of(self, kind: str) -> Contest:
         """Return the methods of a kind."""
@@ -135,10 +135,9 @@ def _recent_pv_error(home: Home, history: SlotHistory, grid: Grid) -> tuple[floa
     slots = np.arange(grid.first - SLOTS_PER_DAY, grid.first, dtype=np.int64)
     expected = history.at("pv_expected_w", slots, before=grid.first)
     clear = history.at("pv_clear_w", slots, before=grid.first)
-    measured = history.at("pv_w", slots, before=grid.first)
-    limited = np.nan_to_num(history.at("pv_limited", slots, before=grid.first)) > LIMITED_SHARE
+    measured = history.free_pv_w(slots, before=grid.first)
     known = np.isfinite(measured) & np.isfinite(clear) & np.isfinite(expected)
-    good = known & ~limited & (np.nan_to_num(clear) > 0.03 * home.pv.inverter_ac_limit_w)
+    good = known & (np.nan_to_num(clear) > 0.03 * home.pv.inverter_ac_limit_w)
     index = None
     if good.sum() >= 8:
         index = float(np.clip(measured[good].sum() / clear[good].sum(), 0.05, 1.0))

@@ -70,11 +70,9 @@ def learn_slot(
 
 def _truth(history: SlotHistory, kind: str, slots: Ints, before: int) -> Floats:
     """What was measured of slots, NaN where unknown or held back."""
-    values = history.at(_SERIES[kind], slots, before=before)
     if kind == "pv":
-        limited = np.nan_to_num(history.at("pv_limited", slots, before=before)) > LIMITED_SHARE
-        values = np.where(limited, np.nan, values)
-    return values
+        return history.free_pv_w(slots, before=before)
+    return history.at(_SERIES[kind], slots, before=before)
 
 
 def day_scores(history: SlotHistory, contests: Contests) -> list[Score]:

@@ -1,6 +1,5 @@
 """Load models of the running forecaster."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pems_common.home import Home
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Ints, LocalCalendar
 from pems_forecaster.domain.lessons import Lessons
-from pems_forecaster.domain.live_model import Situation, Trained, held_out_days, holdout_metrics
+from pems_forecaster.domain.live_model import Progress, Situation, Trained, held_out_days, holdout_metrics
 from pems_forecaster.domain.load_features import LoadRows, load_rows
 from pems_forecaster.domain.load_model import LoadModel, LoadSettings
 from pems_forecaster.domain.load_series import LoadSeries
@@ -52,7 +51,7 @@ class LoadKind:
         """Days of measured load."""
         return lessons.days("load_w")
 
-    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Callable[[float, str], None]) -> Trained:
+    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Progress) -> Trained:
         """Train on one issue a day, of changing hours."""
         progress(0.0, "similar days")
         calendar = LocalCalendar(home.site.zone, home.site.country)

@@ -8,17 +8,18 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from pems_common.home import Home
-from pems_forecaster.domain.bands import Quantiles
+from pems_forecaster.domain.bands import BAND_LEVELS, Quantiles
 from pems_forecaster.domain.fine_weather import FineWeather
 from pems_forecaster.domain.grid import Floats, Grid, LocalCalendar
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.scores import score
 from pems_forecaster.domain.slot_history import SlotHistory
 
-__all__ = ["THREE", "LiveKind", "LiveModel", "Situation", "Trained", "held_out_days", "holdout_metrics"]
+__all__ = ["LiveKind", "LiveModel", "Progress", "Situation", "Trained", "held_out_days", "holdout_metrics"]
 
 T = TypeVar("T")
-THREE = np.array([0.1, 0.5, 0.9])
+Progress = Callable[[float, str], None]
+"""Called with the share done, 0..1, and what is being done."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class LiveKind(Protocol):
     def days(self, lessons: Lessons) -> float:
         """Days of data that the lessons hold for this kind."""
 
-    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Callable[[float, str], None]) -> Trained:
+    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Progress) -> Trained:
         """Train, on data that `days` found enough.
 
         Raises:
@@ -139,8 +140,8 @@ def holdout_metrics(actual: Floats, said: Floats, simple: Floats | None = None) 
         rows &= np.isfinite(simple).all(axis=1)
     if not rows.any():
         return {}
-    ours = score(actual[rows], said[rows], THREE, 1.0)
+    ours = score(actual[rows], said[rows], BAND_LEVELS, 1.0)
     metrics = {"pinball": ours.pinball, "mae": ours.mae, "rmse": ours.rmse, "coverage": 100.0 * ours.coverage}
     if simple is not None:
-        metrics["simple_pinball"] = score(actual[rows], simple[rows], THREE, 1.0).pinball
+        metrics["simple_pinball"] = score(actual[rows], simple[rows], BAND_LEVELS, 1.0).pinball
     return {name: round(value, 4) for name, value in metrics.items()}

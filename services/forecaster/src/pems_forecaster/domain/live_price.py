@@ -1,6 +1,5 @@
 """Price models of the running forecaster."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pems_common.home import Home
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, LocalCalendar
 from pems_forecaster.domain.lessons import Lessons
-from pems_forecaster.domain.live_model import Situation, Trained, held_out_days, holdout_metrics
+from pems_forecaster.domain.live_model import Progress, Situation, Trained, held_out_days, holdout_metrics
 from pems_forecaster.domain.price_days import PriceDays
 from pems_forecaster.domain.price_model import LEAST_DAYS, PriceModel, PriceSettings
 from pems_forecaster.domain.slot_history import KEEP_DAYS
@@ -50,7 +49,7 @@ class PriceKind:
         """Days of known prices."""
         return lessons.days("spot_eur_mwh")
 
-    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Callable[[float, str], None]) -> Trained:
+    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Progress) -> Trained:
         """Train on all days with prices."""
         progress(0.0, "days")
         calendar = LocalCalendar(home.site.zone, home.site.country)

@@ -1,6 +1,6 @@
 """PV models of the running forecaster: trees on the weather as it was told, the physical chain, and the last day."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pems_common.home import Home
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Ints
 from pems_forecaster.domain.lessons import RUN_COLUMNS, Lessons, WeatherRun, run_of
-from pems_forecaster.domain.live_model import Situation, Trained, held_out_days, holdout_metrics
+from pems_forecaster.domain.live_model import Progress, Situation, Trained, held_out_days, holdout_metrics
 from pems_forecaster.domain.pv_history import judge
 from pems_forecaster.domain.pv_quality import PvRows
 from pems_forecaster.domain.pv_table import PvPlace, PvTable, features_of, physics_of
@@ -128,7 +128,7 @@ class PvKind:
         """Days with power and a weather forecast."""
         return min(lessons.days("pv_w"), float(len({run.first // SLOTS_PER_DAY for run in lessons.runs})))
 
-    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Callable[[float, str], None]) -> Trained:
+    def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Progress) -> Trained:
         """Train on one weather forecast a day, of changing hours."""
         progress(0.0, "weather and sun")
         power_w, strength = _fit_to_teach(home, lessons)
@@ -167,9 +167,7 @@ class PvKind:
 def _features(situation: Situation) -> tuple[dict[str, Floats], Floats]:
     grid = situation.grid
     last_day = np.arange(grid.first - SLOTS_PER_DAY, grid.first, dtype=np.int64)
-    measured = situation.history.at("pv_w", last_day, before=grid.first)
-    limited = np.nan_to_num(situation.history.at("pv_limited", last_day, before=grid.first)) > LIMITED_SHARE
-    before_w = np.where(limited, np.nan, measured)
+    before_w = situation.history.free_pv_w(last_day, before=grid.first)
     return run_features(situation.home, run_of(grid, situation.weather), before_w)
 
 

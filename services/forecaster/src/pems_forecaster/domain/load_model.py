@@ -140,7 +140,7 @@ class LoadBlend:
             if lead_day in self._conformal:
                 band = self._conformal[lead_day].correct(band)
             band = band.tidy(0.0)
-            quantiles_w[mine] = np.column_stack([band.p10, band.p50, band.p90]) * rows.scale_w[mine, None]
+            quantiles_w[mine] = band.columns() * rows.scale_w[mine, None]
         return LoadSaid(quantiles_w, said.mean_w)
 
     def learn(self, rows: LoadRows, said: LoadSaid) -> None:

@@ -54,6 +54,11 @@ class SlotHistory:
         kept = self.series.get(name, {})
         return np.array([kept.get(int(n), np.nan) if n < before else np.nan for n in slots], dtype=np.float64)
 
+    def free_pv_w(self, slots: Ints, *, before: int) -> Floats:
+        """PV power of many slots, NaN where unknown, not before `before`, or held back."""
+        limited = np.nan_to_num(self.at("pv_limited", slots, before=before)) > LIMITED_SHARE
+        return np.where(limited, np.nan, self.at("pv_w", slots, before=before))
+
     def window(self, name: str, first: int, before: int) -> tuple[Ints, Floats]:
         """Known (slots, values) with `first <= slot < before`, oldest first."""
         items = sorted((n, v) for n, v in self.series.get(name, {}).items() if first <= n < before)
