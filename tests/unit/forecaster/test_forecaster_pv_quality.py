@@ -86,12 +86,21 @@ def test_the_inverters_own_limit_is_none(sound):
     assert days_with(by_night, Doubt.STUCK) >= {5}
 
 
-def test_a_day_that_was_held_back_teaches_nothing_at_all(sound):
+def test_of_a_day_that_was_held_back_only_what_came_before_teaches(sound):
+    """What is left afterwards are its cloudy hours; the morning was not chosen by them."""
     made = replace(sound, limited=on_days(sound, 6, 7) & (sound.clear > 0.8))
     teaching = teaches(made, doubts(made))
     assert days_with(made, Doubt.LIMITED) == {6}
-    assert not teaching[on_days(made, 6, 7)].any()
-    assert teaching[~on_days(made, 6, 7)].all()
+    that_day = on_days(made, 6, 7)
+    before = that_day & (np.arange(len(made.day)) < np.flatnonzero(made.limited)[0])
+    assert before.sum() > 6
+    np.testing.assert_array_equal(teaching[that_day], before[that_day])
+    assert teaching[~that_day].all()
+
+
+def test_being_held_back_by_night_means_nothing(sound):
+    made = replace(sound, limited=on_days(sound, 6, 7) & (sound.clear == 0.0))
+    assert not doubts(made).any()
 
 
 def test_only_what_had_ended_is_known(sound):

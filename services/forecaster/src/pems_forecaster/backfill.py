@@ -10,10 +10,9 @@ from pems_common.timegrid import SLOT, slot_start
 from pems_forecaster.domain.fine_weather import fine_weather
 from pems_forecaster.domain.forecast import horizon_slots
 from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
-from pems_forecaster.domain.learning import held_back
+from pems_forecaster.domain.held_back import held_back
 from pems_forecaster.domain.lessons import WeatherRun, run_of
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
-from pems_forecaster.domain.sampler import EXPORTING_W, FULL_SOC_PCT
 from pems_forecaster.domain.slot_history import KEEP_DAYS, SlotHistory
 
 __all__ = ["backfill", "measured_columns", "past_run", "warm_up"]
@@ -25,7 +24,7 @@ DIRECT = {
     "spot_eur_mwh": "price.spot_eur_mwh",
 }
 
-_LIMITING = ("battery_soc_pct", "grid_power_w", "price.sell_czk_kwh")
+_LIMITING = ("pv_power_w", "grid_power_w", "battery_power_w", "battery_soc_pct", "price.sell_czk_kwh")
 
 Columns = Mapping[str, list[float | None]]
 
@@ -60,7 +59,8 @@ async def measured_columns(
     Raises:
         UnavailableError: The history is away.
     """
-    names = [*DIRECT.values(), "load_power_w", "ev.power_w", "water.power_w", *_LIMITING, *map(_relay, home.rooms)]
+    direct = dict.fromkeys([*DIRECT.values(), "load_power_w", "ev.power_w", "water.power_w", *_LIMITING])
+    names = [*direct, *map(_relay, home.rooms)]
     columns = await reader.slots(names, start, end)
     return {
         **{own: columns.get(stored, []) for own, stored in DIRECT.items()},
@@ -70,14 +70,15 @@ async def measured_columns(
 
 
 def _limited(home: Home, columns: Columns) -> list[float | None]:
-    """1 where PV may have been held back, as `learn_slot` judges it; None where power is unknown."""
+    """1 where PV may have been held back; None where power is unknown."""
     empty: list[float | None] = [None] * max(map(len, columns.values()), default=0)
-    soc, grid, sell, pv = (columns.get(name) or empty for name in (*_LIMITING, DIRECT["pv_w"]))
-    result: list[float | None] = []
-    for s, g, price, pv_w in zip(soc, grid, sell, pv, strict=True):
-        full = s is not None and g is not None and s >= FULL_SOC_PCT and g >= -EXPORTING_W
-        result.append(None if pv_w is None else float(held_back(full, pv_w, price, home.pv.inverter_ac_limit_w)))
-    return result
+    series = zip(*(columns.get(name) or empty for name in _LIMITING), strict=True)
+    return [
+        None
+        if pv is None
+        else float(held_back(home, pv_w=pv, grid_w=grid, battery_w=battery, soc_pct=soc, sell_czk_kwh=sell))
+        for pv, grid, battery, soc, sell in series
+    ]
 
 
 def uncontrolled(home: Home, columns: Columns) -> list[float | None]:

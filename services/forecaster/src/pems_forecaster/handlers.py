@@ -217,7 +217,8 @@ class ForecasterHandlers:
             return
         self._telemetry = envelope
         self._close_slots(slot_no(envelope.at))
-        self._slot.add(self._home, telemetry)
+        sell = None if self._prices is None else self._prices[1].sell_czk_kwh.at(envelope.at)
+        self._slot.add(self._home, telemetry, sell)
         self._rooms.add(telemetry)
 
     def _close_slots(self, now_slot: int) -> None:
@@ -226,10 +227,9 @@ class ForecasterHandlers:
             self._slot.slot = now_slot
         if now_slot <= self._slot.slot:
             return
-        prices = None if self._prices is None else self._prices[1]
-        self._learn(self._slot.slot, self._slot.finish(), prices)
+        self._learn(self._slot.slot, self._slot.finish())
         for missed in range(max(self._slot.slot + 1, now_slot - 96), now_slot):
-            self._learn(missed, {}, prices)
+            self._learn(missed, {})
         self._slot.slot = now_slot
         self._memory.history.prune(now_slot)
         day = self._calendar.place(now_slot)[0]
@@ -238,9 +238,9 @@ class ForecasterHandlers:
             self._judge = True
         self._score_day = day
 
-    def _learn(self, slot: int, means: Mapping[str, float], prices: Prices | None) -> None:
+    def _learn(self, slot: int, means: Mapping[str, float]) -> None:
         history = self._memory.history
-        learn_slot(self._home, history, self._memory.contests, slot, means, prices)
+        learn_slot(self._home, history, self._memory.contests, slot, means)
         if self.life is not None:
             kept = {name: history.get(name, slot, before=slot + 1) for name in MEASURED}
             self.life.learn(slot, {name: value for name, value in kept.items() if value is not None})

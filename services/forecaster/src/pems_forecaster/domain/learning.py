@@ -8,14 +8,13 @@ from pems_common.home import Home
 from pems_common.messages import Prices, Score
 from pems_forecaster.domain.contest import DayQuality
 from pems_forecaster.domain.forecast import KINDS, Contests
-from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Ints, slot_at, slot_no
+from pems_forecaster.domain.grid import SLOTS_PER_DAY, Floats, Ints, slot_no
 from pems_forecaster.domain.residuals import Matched, day_metrics
 from pems_forecaster.domain.slot_history import LIMITED_SHARE, SlotHistory
 
-__all__ = ["day_scores", "held_back", "learn_prices", "learn_slot"]
+__all__ = ["day_scores", "learn_prices", "learn_slot"]
 
 _SERIES = {"pv": "pv_w", "load": "load_w", "temperature": "outdoor_c", "price": "spot_eur_mwh"}
-CLIPPED_SHARE = 0.985
 _DAYLIGHT_SHARE = 0.03
 
 
@@ -29,22 +28,7 @@ def learn_prices(history: SlotHistory, prices: Prices) -> None:
                 history.put("spot_eur_mwh", slot, value)
 
 
-def held_back(limited_share: float, pv_w: float | None, sell_czk_kwh: float | None, ac_limit_w: float) -> bool:
-    """Tell whether PV may not have given what the sun could: held back, sold at a loss, or clipped by the inverter.
-
-    Args:
-        limited_share: Share of the slot in which the battery was full and nothing was exported.
-        pv_w: Mean power, None where unknown.
-        sell_czk_kwh: Selling price, None where unknown.
-        ac_limit_w: Of the inverter.
-    """
-    clipped = pv_w is not None and pv_w > CLIPPED_SHARE * ac_limit_w
-    return limited_share > LIMITED_SHARE or clipped or (sell_czk_kwh is not None and sell_czk_kwh < 0.0)
-
-
-def learn_slot(
-    home: Home, history: SlotHistory, contests: Contests, slot: int, means: Mapping[str, float], prices: Prices | None
-) -> None:
+def learn_slot(home: Home, history: SlotHistory, contests: Contests, slot: int, means: Mapping[str, float]) -> None:
     """Take the means of a finished slot: keep them, and compare them with what was forecast.
 
     PV that was held back does not tell what the sun could have given: it trains nothing.
@@ -52,10 +36,7 @@ def learn_slot(
     for name, value in means.items():
         history.put(name, slot, value)
     pv_w = means.get("pv_w")
-    sell = None if prices is None else prices.sell_czk_kwh.at(slot_at(slot))
-    limited = held_back(means.get("pv_limited", 0.0), pv_w, sell, home.pv.inverter_ac_limit_w)
-    if limited:
-        history.put("pv_limited", slot, 1.0)
+    limited = means.get("pv_limited", 0.0) > LIMITED_SHARE
     contests.of("pv").match(slot, pv_w, train=not limited)
     contests.of("load").match(slot, means.get("load_w"))
     contests.of("temperature").match(slot, means.get("outdoor_c"))

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pems_common.home import Home
 from pems_forecaster.domain.bands import Quantiles
@@ -125,8 +126,9 @@ class PvKind:
     least_days = 14.0
 
     def days(self, lessons: Lessons) -> float:
-        """Days with power and a weather forecast."""
-        return min(lessons.days("pv_w"), float(len({run.first // SLOTS_PER_DAY for run in lessons.runs})))
+        """Days with power that was not held back and a weather forecast."""
+        free = np.isfinite(lessons.measured["pv_w"]) & ~_limited(lessons)
+        return min(float(free.sum()) / SLOTS_PER_DAY, float(len({run.first // SLOTS_PER_DAY for run in lessons.runs})))
 
     def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Progress) -> Trained:
         """Train on one weather forecast a day, of changing hours."""
@@ -180,10 +182,16 @@ def _base(features: Mapping[str, Floats], notes: Mapping[str, str]) -> Floats:
     return np.clip(float(notes[_STRENGTH]) * features["physics_share"], 0.0, 1.0)
 
 
+def _limited(lessons: Lessons) -> NDArray[np.bool_]:
+    """Slots in which PV was held back (T,)."""
+    return np.nan_to_num(lessons.measured["pv_limited"]) > LIMITED_SHARE
+
+
 def _fit_to_teach(home: Home, lessons: Lessons) -> tuple[Floats, float]:
     """Return measured power as the plant is now (T,) [W], NaN where it may not teach, and its strength over physics.
 
-    Stuck, impossible and held back rows, and days with a wrong clock, teach nothing; see `pv_history`.
+    Stuck, impossible and held back rows, the rest of such a day, and days with a wrong clock teach nothing; see
+    `pv_history`.
     """
     slots = np.arange(lessons.first, lessons.until, dtype=np.int64)
     columns = {name: np.full(len(slots), np.nan) for name in RUN_COLUMNS}
@@ -202,7 +210,7 @@ def _fit_to_teach(home: Home, lessons: Lessons) -> tuple[Floats, float]:
             measured=share,
             physics=physics.power_w / capacity_w,
             clear=physics.clear_w / capacity_w,
-            limited=np.nan_to_num(lessons.measured["pv_limited"]) > LIMITED_SHARE,
+            limited=_limited(lessons),
         )
     )
     power_w = np.where(history.teaching, lessons.measured["pv_w"] * history.capacity.rescale, np.nan)

@@ -21,7 +21,7 @@ class PvHistory:
 
     Attributes:
         doubts: Sum of the `Doubt`s of each row (T,).
-        teaching: Rows that may teach (T,): without doubt, on days that were not held back, with a right clock.
+        teaching: Rows that may teach (T,): without doubt, before anything was held back that day, with a right clock.
         capacity: What the plant gives.
         clock: Of the measurements.
         days: Solar days with rows that teach by day.

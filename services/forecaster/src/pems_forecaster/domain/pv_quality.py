@@ -90,22 +90,25 @@ def doubts(rows: PvRows) -> Ints:
         Doubt.STUCK: _stuck(rows),
         Doubt.NIGHT: (rows.clear == 0.0) & (np.nan_to_num(rows.measured) > _NIGHT_MOST),
         Doubt.IMPOSSIBLE: _impossible(rows),
-        Doubt.LIMITED: rows.limited,
+        Doubt.LIMITED: rows.limited & (rows.clear > 0.0),
         Doubt.CEILING: _ceiling(rows),
     }
     return np.asarray(sum(int(doubt) * flags for doubt, flags in found.items()), dtype=np.int64)
 
 
 def teaches(rows: PvRows, found: Ints) -> Flags:
-    """Return which rows may teach (T,): those without doubt, on days on which nothing was held back.
+    """Return which rows may teach (T,): those without doubt, of a day only those before the first one held back.
 
-    What is left of a day that was held back are its cloudy hours: they would teach that the plant gives little.
+    What is left of a day after that are its cloudy hours: they would teach that the plant gives little. What came
+    before was not chosen by the power that followed.
     """
     if not len(found):
         return np.zeros(0, dtype=np.bool_)
     day = rows.day - rows.day[0]
-    held = np.bincount(day, weights=(found & (Doubt.LIMITED | Doubt.CEILING)) > 0) > 0
-    return np.asarray((found == 0) & ~held[day])
+    held = (found & (Doubt.LIMITED | Doubt.CEILING)) > 0
+    first = np.full(int(day[-1]) + 1, len(found))
+    np.minimum.at(first, day[held], np.flatnonzero(held))
+    return np.asarray((found == 0) & (np.arange(len(found)) < first[day]))
 
 
 def _stuck(rows: PvRows) -> Flags:

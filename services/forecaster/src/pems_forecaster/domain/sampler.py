@@ -10,11 +10,9 @@ import numpy as np
 
 from pems_common.home import Home
 from pems_common.messages import Telemetry
+from pems_forecaster.domain.held_back import held_back
 
-__all__ = ["EXPORTING_W", "FULL_SOC_PCT", "RoomSampler", "SlotSampler", "uncontrolled_load_w"]
-
-FULL_SOC_PCT, EXPORTING_W = 99.0, 150.0
-"""A battery that is full while less is exported may hold PV back."""
+__all__ = ["RoomSampler", "SlotSampler", "uncontrolled_load_w"]
 
 _DISTRUSTED = ("stale", "missing")
 
@@ -44,8 +42,8 @@ class SlotSampler:
     _values: dict[str, list[float]] = field(default_factory=dict)
     _relays: frozenset[str] | None = None
 
-    def add(self, home: Home, telemetry: Telemetry) -> None:
-        """Take one telemetry message into the running slot."""
+    def add(self, home: Home, telemetry: Telemetry, sell_czk_kwh: float | None = None) -> None:
+        """Take one telemetry message into the running slot; what export earns tells whether PV may be held back."""
         relays = frozenset(name for name, room in telemetry.rooms.items() if room.relay_on)
         switched = self._relays is not None and relays != self._relays
         self._relays = relays
@@ -55,9 +53,15 @@ class SlotSampler:
             self._put("pv_w", telemetry.pv_power_w)
         if _fresh(telemetry, "outdoor_temperature_c"):
             self._put("outdoor_c", telemetry.outdoor_temperature_c)
-        full = telemetry.battery_soc_pct is not None and telemetry.battery_soc_pct >= FULL_SOC_PCT
-        exporting = telemetry.grid_power_w is not None and telemetry.grid_power_w < -EXPORTING_W
-        self._put("pv_limited", 1.0 if full and not exporting else 0.0)
+        limited = held_back(
+            home,
+            pv_w=telemetry.pv_power_w,
+            grid_w=telemetry.grid_power_w,
+            battery_w=telemetry.battery_power_w,
+            soc_pct=telemetry.battery_soc_pct,
+            sell_czk_kwh=sell_czk_kwh,
+        )
+        self._put("pv_limited", float(limited))
 
     def _put(self, name: str, value: float | None) -> None:
         if value is not None and np.isfinite(value):
