@@ -187,7 +187,7 @@ async def test_from_the_first_night_to_published_and_back(tmp_path: Path, kind: 
 async def test_with_too_little_data_nothing_is_trained_and_it_is_said(tmp_path: Path, kind: ToyKind):
     rig = await Rig.begin(tmp_path, days=1)
     await rig.night()
-    (job,) = rig.life.jobs()
+    (job,) = rig.life.jobs.all()
     assert (job.why, job.state) == ("night", "failed")
     assert "too few" in job.what
     assert rig.statuses() == {}
@@ -271,7 +271,7 @@ async def test_trainings_are_asked_for_once_and_wait_for_another_replica(tmp_pat
     rig.clock.advance(601)
     await rig.life.tick()
     assert (job.state, job.share, kind.trainings) == ("done", 1.0, 1)
-    assert rig.life.job(job.id) is job
+    assert rig.life.jobs.get(job.id) is job
     assert rig.life.registry.get(job.version) is not None
     with pytest.raises(KeyError):
         rig.life.retrain("wind", "asked")
@@ -282,7 +282,7 @@ async def test_a_lasting_fall_of_skill_trains_anew_and_then_is_told(tmp_path: Pa
     for _ in range(30):
         rig.contest.note_quality(DayQuality(0.3, 100.0))
     await rig.life.on_day()
-    assert rig.life.jobs() == []
+    assert rig.life.jobs.all() == []
 
     async def go_on(days: int, skill: float) -> None:
         for _ in range(days):
@@ -290,7 +290,7 @@ async def test_a_lasting_fall_of_skill_trains_anew_and_then_is_told(tmp_path: Pa
             await rig.life.on_day()
 
     await go_on(12, -0.2)
-    assert [job.why for job in rig.life.jobs()] == ["drift"]
+    assert [job.why for job in rig.life.jobs.all()] == ["drift"]
     assert await rig.alerts() == set()  # a new model may mend it
     await go_on(12, -0.9)
     assert await rig.alerts() == {"forecast.drift_pv"}
@@ -309,7 +309,7 @@ async def test_an_error_that_rises_by_a_fifth_in_a_week_is_told_and_cleared(tmp_
         rig.contest.note_quality(DayQuality(30.0 / mae, mae))
     await rig.life.on_day()
     assert await rig.alerts() == {"forecast.error_pv"}
-    assert rig.life.jobs() == []  # a new model would not mend a meter
+    assert rig.life.jobs.all() == []  # a new model would not mend a meter
     await rig.restart()  # it is known after a restart that it stands
     assert await rig.alerts() == {"forecast.error_pv"}
     for _ in range(14):
@@ -400,7 +400,7 @@ async def test_a_real_process_trains_beside_everything_else(tmp_path: Path, kind
     await rig.life.tick()  # nothing waits for it
     assert vars(job)["state"] == "running"
     go_on.set()
-    await rig.life._tasks["training"]
+    await rig.life._beside._tasks["training"]
     await rig.life.tick()
     assert (job.state, rig.contest.challenger) == ("done", job.version)
     rig.life.retrain("pv", "asked")

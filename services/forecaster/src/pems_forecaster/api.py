@@ -73,7 +73,7 @@ def forecaster_router(handlers: ForecasterHandlers, auth: Auth) -> APIRouter:
         return {
             "published": life.published(),
             "models": [record.to_json() for record in life.registry.all()],
-            "trainings": [vars(job) for job in life.jobs()],
+            "trainings": [vars(job) for job in life.jobs.all()],
         }
 
     @router.get("/models/{version}", summary="All that is known of one model")
@@ -100,7 +100,7 @@ def forecaster_router(handlers: ForecasterHandlers, auth: Auth) -> APIRouter:
 
     @router.get("/trainings/{job_id}", summary="How far a training is")
     async def training(job_id: str) -> dict[str, Any]:
-        job = _life().job(job_id)
+        job = _life().jobs.get(job_id)
         if job is None:
             raise HTTPException(404, {"detail": "no such training is kept", "remedy": "see GET /v1/models"})
         return vars(job)

@@ -5,18 +5,15 @@ decides is the paired comparison of `Contest`; nothing a model does can keep the
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from zlib import crc32
 
 from pems_common.clock import Clock
 from pems_common.errors import PemsError, PermanentError, UnavailableError
 from pems_common.home import Home
-from pems_common.ids import new_id
 from pems_common.logs import get_logger
 from pems_common.standing_alerts import StandingAlerts
 from pems_forecaster.adapters.lesson_store import LessonStore
@@ -28,47 +25,22 @@ from pems_forecaster.domain.grid import slot_at, slot_no
 from pems_forecaster.domain.lessons import run_of
 from pems_forecaster.domain.live_model import LiveModel
 from pems_forecaster.domain.model_record import ModelRecord, ModelStatus
+from pems_forecaster.jobs import Beside, Job, Jobs
 from pems_forecaster.lesson_reader import LessonReader
 from pems_forecaster.memory import Memory
 from pems_forecaster.ports import Trainer
 from pems_forecaster.training import LIVE_KINDS, TrainingResult
 
-__all__ = ["Job", "ModelLife"]
+__all__ = ["ModelLife"]
 
 RUN_EVERY_SLOTS = 24
 NIGHT_H = 2
 RETRY_WALL_S = 600.0
 DRIFT_AGAIN_DAYS = 21
-KEPT_JOBS = 30
 _SHOWN = 20
 _TOLD = {"pv": "solar", "load": "load", "price": "price"}
 _WORSE = 1.3  # a candidate that loses so much more on held-out days than the simple method is not even tried
 _log = get_logger("forecaster.models")
-
-
-@dataclass
-class Job:
-    """A training that was asked for.
-
-    Attributes:
-        id: Its name.
-        kind: `pv`, `load` or `price`.
-        why: `night`, `asked` or `drift`.
-        asked_at: House time.
-        state: How far it is.
-        share: Share done, 0..1.
-        what: What is being done, or why it failed.
-        version: The model that came of it.
-    """
-
-    id: str
-    kind: str
-    why: str
-    asked_at: datetime
-    state: Literal["queued", "running", "done", "failed"] = "queued"
-    share: float = 0.0
-    what: str = ""
-    version: str = ""
 
 
 class ModelLife:
@@ -104,10 +76,10 @@ class ModelLife:
         """
         self._home, self._clock, self._memory = home, clock, memory
         self._lessons, self.registry, self._trainer, self._alerts = lessons, registry, trainer, alerts
-        self._reader, self._save, self._background = reader, save, background
+        self._reader, self._save = reader, save
+        self._beside = Beside(background=background)
         self.models: dict[str, LiveModel] = {}
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.jobs = Jobs(clock)
         self._night: int | None = None
         self._all_read = reader is None
         self._not_before = self._read_not_before = 0.0
@@ -190,45 +162,18 @@ class ModelLife:
             KeyError: There are no models of this kind.
         """
         LIVE_KINDS[kind]
-        for job in self._jobs.values():
-            if job.kind == kind and job.state == "queued":
-                return job
-        job = Job(new_id(self._clock.wall_now()), kind, why, self._clock.now())
-        self._jobs[job.id] = job
-        while len(self._jobs) > KEPT_JOBS:
-            self._jobs.popitem(last=False)
-        return job
-
-    def jobs(self) -> list[Job]:
-        """Trainings, the newest first."""
-        return list(reversed(self._jobs.values()))
-
-    def job(self, wanted: str) -> Job | None:
-        """Return a training by its id."""
-        return self._jobs.get(wanted)
+        return self.jobs.ask(kind, why)
 
     async def tick(self) -> None:
         """Read what is stored, ask for what is due this night, and work on what was asked for."""
-        for name in [name for name, task in self._tasks.items() if task.done()]:
-            task = self._tasks.pop(name)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                _log.error("something failed beside the forecasts", what=name, exc_info=error)
+        self._beside.look()
         now = self._clock.monotonic()
         if not self._all_read and now >= self._read_not_before:
-            await self._beside("reading", self._read_stored())
+            await self._beside.do("reading", self._read_stored())
         self._ask_at_night()
-        waiting = next((job for job in self._jobs.values() if job.state == "queued"), None)
+        waiting = self.jobs.waiting()
         if waiting is not None and now >= self._not_before:
-            await self._beside("training", self._work(waiting))
-
-    async def _beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside everything else, or (lockstep, tests) at once; not twice at the same time."""
-        if name in self._tasks:
-            work.close()
-        elif self._background:
-            self._tasks[name] = asyncio.create_task(work, name=name)
-        else:
-            await work
+            await self._beside.do("training", self._work(waiting))
 
     async def _read_stored(self) -> None:
         self._read_not_before = self._clock.monotonic() + RETRY_WALL_S
@@ -251,10 +196,6 @@ class ModelLife:
 
     async def _work(self, job: Job) -> None:
         """Train; whatever happens, the job comes to an end."""
-
-        def progress(share: float, what: str) -> None:
-            job.share, job.what = share, what
-
         job.state, now = "running", self._clock.now()
         version = f"{job.kind}-{now:%Y%m%dT%H%M%S}"
         while self.registry.get(version) is not None:  # a house that lives through the same second again
@@ -265,15 +206,15 @@ class ModelLife:
                     await self._reader.read_past_weather()
             lessons = await asyncio.to_thread(self._lessons.lessons, slot_no(now))
             folder = self.registry.folder_of(version)
-            result = await self._trainer.train(job.kind, self._home, lessons, folder, progress)
+            result = await self._trainer.train(job.kind, self._home, lessons, folder, job.progress)
         except UnavailableError as error:
             job.state, job.what = "queued", error.message
             self._not_before = self._clock.monotonic() + RETRY_WALL_S
         except PemsError as error:
-            job.state, job.what = "failed", f"{error.message}; {error.remedy}"
+            job.failed(f"{error.message}; {error.remedy}")
             _log.info("no model was trained", kind=job.kind, why=job.what)
         except Exception as error:
-            job.state, job.what = "failed", f"a fault in the program: {error!r}"
+            job.failed(f"a fault in the program: {error!r}")
             _log.error("a training failed", kind=job.kind, exc_info=error)
         else:
             job.state, job.share, job.version = "done", 1.0, version
@@ -353,7 +294,7 @@ class ModelLife:
             verdict = self._contest(kind).verdict()
             if verdict is not None:
                 self._carry_out(kind, verdict)
-        await self._beside("watching", self._watch_all())
+        await self._beside.do("watching", self._watch_all())
 
     async def _watch_all(self) -> None:
         for kind in LIVE_KINDS:
@@ -443,9 +384,7 @@ class ModelLife:
 
     async def stop(self) -> None:
         """End what is under way."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._beside.stop()
         self._lessons.close()
 
 
