@@ -60,7 +60,13 @@ def year_of(world: World, end: datetime, days: int) -> Lessons:
         grid = Grid(slot_at(first + k), horizon_slots(HOME))
         runs.append(run_of(grid, _fine(grid, world)))
     spot = np.array([world.spot_eur_mwh(slot_at(int(n))) or np.nan for n in numbers], dtype=np.float64)
-    measured = {"pv_w": _pv(world, first, slots), "pv_limited": np.zeros(slots), "load_w": load_w, "spot_eur_mwh": spot}
+    measured = {
+        "pv_w": _pv(world, first, slots),
+        "pv_limited": np.zeros(slots),
+        "load_w": load_w,
+        "spot_eur_mwh": spot,
+        "pv_snow": np.zeros(slots),
+    }
     return Lessons(first, measured, tuple(runs))
 
 

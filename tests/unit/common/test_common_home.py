@@ -90,3 +90,42 @@ def test_the_tariff_knows_low_hours_negative_prices_and_versions():
     free = parse_home(TEXT.replace("export_charged_when_negative: true", "export_charged_when_negative: false"))
     assert free.tariff.prices(-3.0, low, PRAGUE)[1] == 0.0
     assert home.tariff.at(datetime(2020, 1, 1, tzinfo=PRAGUE), PRAGUE) is home.tariff.versions[0]
+
+
+def roof_with(horizon: str) -> str:
+    return TEXT.replace("tilt_deg: 35, azimuth_deg: 226", f"tilt_deg: 35, azimuth_deg: 226, horizon_deg: {horizon}", 1)
+
+
+def test_a_horizon_is_points_or_equally_spaced_elevations():
+    points = parse_home(roof_with("[[10, 3], [90, 20.5], [350, 0]]")).pv.roofs[0].horizon_deg
+    assert points == ((10, 3), (90, 20.5), (350, 0))
+    spaced = parse_home(roof_with("[0, 10, 20, 10, 0, 0, 5, 5]")).pv.roofs[0].horizon_deg
+    assert spaced[1:4] == ((45, 10), (90, 20), (135, 10))
+    assert spaced[-1] == (315, 5)
+    assert parse_home(TEXT).pv.roofs[0].horizon_deg == parse_home(roof_with("[]")).pv.roofs[0].horizon_deg == ()
+
+
+@pytest.mark.parametrize(
+    ("horizon", "field", "says"),
+    [
+        ("[[90, 20]]", "", "at least 2 [azimuth, elevation] points"),
+        ("[90, 20]", "", "at least 4 elevations"),
+        ("[[90, 20], [0, 5]]", "", "azimuth 0 follows 90: sort the points clockwise from north"),
+        ("[[90, 20], [90, 5]]", "", "azimuth 90 follows 90"),
+        ("[[0, 5], [360, 5]]", ".1.0", "less than 360"),
+        ("[[-90, 5], [90, 5]]", ".0.0", "greater than or equal to 0"),
+        ("[[0, 5], [90, 91]]", ".1.1", "less than or equal to 90"),
+        ("[0, 5, -1, 5]", ".2.1", "greater than or equal to 0"),
+        ("[[0, 5], [90, high]]", ".1.1", "valid number"),
+        ("[[0, 5], [90]]", ".1.1", "needed"),
+        ("20", "", "tuple"),
+    ],
+)
+def test_a_wrong_horizon_is_named_with_line_field_and_remedy(horizon, field, says):
+    text = roof_with(horizon)
+    with pytest.raises(HomeError) as caught:
+        parse_home(text)
+    (problem,) = caught.value.problems
+    assert problem.field == f"pv.roofs.0.horizon_deg{field}"
+    assert says in problem.remedy
+    assert "horizon_deg" in text.splitlines()[problem.line - 1]

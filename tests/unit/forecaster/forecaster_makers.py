@@ -128,5 +128,6 @@ def shaded_lessons(days: int, *, seed: int = 1, start: datetime = SUMMER) -> Les
         "pv_limited": np.zeros(slots),
         "load_w": np.full(slots, 300.0),
         "spot_eur_mwh": np.full(slots, 90.0),
+        "pv_snow": np.zeros(slots),
     }
     return Lessons(first, measured, runs)

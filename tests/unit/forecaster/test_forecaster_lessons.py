@@ -9,7 +9,7 @@ import pytest
 from pems_common.errors import UnavailableError
 from pems_forecaster.adapters.lesson_store import KEEP_DAYS, LessonStore
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY
-from pems_forecaster.domain.lessons import RUN_COLUMNS, Lessons, WeatherRun
+from pems_forecaster.domain.lessons import MEASURED, RUN_COLUMNS, Lessons, WeatherRun
 
 FIRST = 1_900_000
 
@@ -127,7 +127,7 @@ def test_an_empty_store_gives_empty_lessons():
 def test_lessons_travel_as_plain_arrays():
     lessons = Lessons(
         FIRST,
-        {name: np.array([1.0, np.nan, k]) for k, name in enumerate(("pv_w", "pv_limited", "load_w", "spot_eur_mwh"))},
+        {name: np.array([1.0, np.nan, k]) for k, name in enumerate(MEASURED)},
         (a_run(FIRST, 5), a_run(FIRST + 1, 9)),
     )
     again = Lessons.of_arrays(lessons.arrays())

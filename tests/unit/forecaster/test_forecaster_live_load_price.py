@@ -37,6 +37,7 @@ LESSONS = Lessons(
         "pv_limited": np.full(DAYS * 96, np.nan),
         "load_w": TRUTH["load"][: DAYS * 96],
         "spot_eur_mwh": TRUTH["price"][: DAYS * 96],
+        "pv_snow": np.zeros(DAYS * 96),
     },
 )
 

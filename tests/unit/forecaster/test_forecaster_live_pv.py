@@ -80,7 +80,7 @@ def test_held_back_power_teaches_nothing():
     limited[96:192] = 1.0
     held = Lessons(lessons.first, {**lessons.measured, "pv_limited": limited}, lessons.runs)
     targets = [np.isfinite(target) & (slots >= held.first + 96) & (slots < held.first + 192)
-               for _, target, slots, _ in live_pv._rows(HOME, held, live_pv._fit_to_teach(HOME, held)[0])]  # fmt: skip
+               for _, target, slots, _ in live_pv._rows(HOME, held, live_pv.taught(HOME, held).power_w)]  # fmt: skip
     assert not np.concatenate(targets).any()
 
 

@@ -49,7 +49,7 @@ class LessonReader:
     async def _read(self, first: int, until: int) -> None:
         columns = await measured_columns(self._home, self._reader, slot_at(first), slot_at(until))
         for name in MEASURED:
-            self._lessons.put_series(name, first, columns[name])
+            self._lessons.put_series(name, first, columns.get(name, ()))
 
     async def read_past_weather(self) -> None:
         """Read the archived forecasts of days that the lessons lack.

@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from typing import Literal, Self
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
@@ -64,6 +65,10 @@ class Site(Section):
         return ZoneInfo(self.timezone)
 
 
+_Azimuth = Annotated[float, Field(ge=0, lt=360)]
+_Elevation = Annotated[float, Field(ge=0, le=90)]
+
+
 class Roof(Section):
     """One plane of PV modules."""
 
@@ -71,6 +76,31 @@ class Roof(Section):
     peak_w: float = Field(gt=0, le=1e6, description="module power at standard test conditions [Wp]")
     tilt_deg: float = Field(ge=0, le=90)
     azimuth_deg: float = Field(ge=0, lt=360, description="0 north, 90 east, 180 south")
+    horizon_deg: tuple[tuple[_Azimuth, _Elevation], ...] = Field(
+        default=(),
+        description="line below which the sun is hidden: [azimuth, elevation] points round the compass, straight lines "
+        "between them; or elevations only, equally spaced from north clockwise; none: flat",
+    )
+
+    @field_validator("horizon_deg", mode="before")
+    @classmethod
+    def _equally_spaced(cls, given: object) -> object:
+        """Give plain elevations their azimuths."""
+        if not isinstance(given, list | tuple) or not given or not all(isinstance(v, int | float) for v in given):
+            return given
+        if len(given) < 4:
+            raise ValueError("give at least 4 elevations (north, east, south, west), or [azimuth, elevation] points")
+        return [(360.0 * k / len(given), elevation) for k, elevation in enumerate(given)]
+
+    @field_validator("horizon_deg")
+    @classmethod
+    def _round_the_compass(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if len(points) == 1:
+            raise ValueError("one point is no line: give at least 2 [azimuth, elevation] points")
+        for (before, _), (azimuth, _) in pairwise(points):
+            if azimuth <= before:
+                raise ValueError(f"azimuth {azimuth:g} follows {before:g}: sort the points clockwise from north")
+        return points
 
 
 class Pv(Section):

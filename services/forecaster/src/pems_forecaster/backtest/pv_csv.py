@@ -16,6 +16,7 @@ _LIMITS = {
     "temperature_c": (-60.0, 60.0),
     "cloud_pct": (0.0, 100.0),
     "wind_m_s": (0.0, 90.0),
+    "snow_depth_m": (0.0, 20.0),
 }
 _LEAST_ROWS = 48
 

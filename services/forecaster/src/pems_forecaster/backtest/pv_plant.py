@@ -34,7 +34,14 @@ class PvPlant:
             self.features[name.replace("_w", "_share", 1)] = self.features.pop(name) / capacity_w
         self.day = PvRows.solar_day(table.start_s, table.step_s, table.place.longitude)
         self._rows = PvRows(
-            table.start_s, table.step_s, self.day, self.share, self.physics_share, self.clear_share, table.limited
+            table.start_s,
+            table.step_s,
+            self.day,
+            self.share,
+            self.physics_share,
+            self.clear_share,
+            table.limited,
+            self.physics.bare < 1.0,
         )
         self.known_at = lru_cache(maxsize=4)(self._known_at)
 

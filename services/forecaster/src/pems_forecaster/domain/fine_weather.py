@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pems_common.messages import Series, Weather
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Grid, Ints, slot_no
 from pems_forecaster.domain.slot_history import SlotHistory
+from pems_forecaster.domain.snow import Snow, snow_now
 from pems_forecaster.domain.sun import Sun, sun_at
 
 __all__ = ["FineWeather", "fine_weather", "on_slots", "refine_irradiance"]
@@ -39,6 +40,7 @@ class FineWeather:
         temperature_guessed: The same for the temperature.
         ghi_spread_w_m2: (P50-P10, P90-P50) where the provider gives quantiles.
         temperature_spread_c: The same for the temperature.
+        snow: On the ground, None where nobody knows.
         degraded: Reason codes.
     """
 
@@ -52,6 +54,7 @@ class FineWeather:
     temperature_guessed: NDArray[np.bool_]
     ghi_spread_w_m2: tuple[Floats, Floats] | None = None
     temperature_spread_c: tuple[Floats, Floats] | None = None
+    snow: Snow | None = None
     degraded: tuple[str, ...] = ()
 
 
@@ -178,6 +181,7 @@ def fine_weather(
     temperature = _linear(weather.temperature_c, wide) if weather else nothing
     wind = _linear(weather.wind_m_s, wide) if weather else nothing
     dhi = _diffuse(weather, wide, sun, ghi) if weather else None
+    snow_depth = None if weather is None else weather.snow_depth_m
     guessed = np.isnan(ghi)
     temperature_guessed = np.isnan(temperature)
     if weather is None:
@@ -209,6 +213,7 @@ def fine_weather(
         temperature_guessed=temperature_guessed[core],
         ghi_spread_w_m2=spreads[0],
         temperature_spread_c=spreads[1],
+        snow=snow_now(lambda slots: _linear(snow_depth, slots), grid.slots, history),
         degraded=tuple(degraded),
     )
 

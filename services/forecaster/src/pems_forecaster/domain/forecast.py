@@ -20,6 +20,7 @@ from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Grid, Loc
 from pems_forecaster.domain.live_model import LiveModel, Situation
 from pems_forecaster.domain.residuals import ResidualBook
 from pems_forecaster.domain.slot_history import SlotHistory
+from pems_forecaster.domain.snow import remember_snow
 from pems_forecaster.domain.voices import Voices, listen_to
 
 __all__ = ["KINDS", "SIMPLE", "Contests", "Inputs", "Made", "Said", "horizon_slots", "make_forecast", "remember"]
@@ -206,6 +207,8 @@ def make_forecast(
     best = {kind: said[kind][version].band for kind, version in versions.items()}
     bands = prices.price_bands(grid, inputs.prices, best["price"], home.tariff, home.site.zone)
     degraded = [*fine.degraded, *bands.degraded]
+    if (power.bare < 1.0)[power.clear_w > 0.0].any():
+        degraded.append("snow_on_roof")
     if inputs.telemetry_silent:
         degraded.append("no_telemetry")
     start = grid.start
@@ -299,6 +302,7 @@ def remember(made: Made, contests: Contests, history: SlotHistory) -> None:
                 arm.listen(made.grid.slots, simple, said.model, np.where(scale > 0.0, usable, 0.0))
     first, voices = made.grid.first, made.voices
     contests.consensus.remember(made.grid, voices.pv_w, voices.temperature_c)
+    remember_snow(history, first, voices.weather.snow, voices.power.snow_cover, voices.power.bare)
     history.put("pv_expected_w", first, float(voices.power.expected_w[0]))
     history.put("pv_clear_w", first, float(voices.power.clear_w[0]))
     if not voices.weather.guessed[0]:

@@ -37,7 +37,8 @@ def learn_slot(home: Home, history: SlotHistory, contests: Contests, slot: int, 
         history.put(name, slot, value)
     pv_w = means.get("pv_w")
     limited = means.get("pv_limited", 0.0) > LIMITED_SHARE
-    contests.of("pv").match(slot, pv_w, train=not limited)
+    snow = (history.get("pv_snow", slot, before=slot + 1) or 0.0) > 0.0
+    contests.of("pv").match(slot, pv_w, train=not limited and not snow)
     contests.of("load").match(slot, means.get("load_w"))
     contests.of("temperature").match(slot, means.get("outdoor_c"))
     contests.of("price").match(slot, history.get("spot_eur_mwh", slot, before=slot + 1))

@@ -10,7 +10,7 @@ from pems_forecaster.domain.grid import SLOT_S, Floats, Grid, Ints
 
 __all__ = ["MEASURED", "RUN_COLUMNS", "Lessons", "WeatherRun", "run_of"]
 
-MEASURED = ("pv_w", "pv_limited", "load_w", "spot_eur_mwh")
+MEASURED = ("pv_w", "pv_limited", "load_w", "spot_eur_mwh", "pv_snow")
 RUN_COLUMNS = ("ghi_w_m2", "temperature_c", "cloud_pct", "wind_m_s")
 
 
@@ -75,6 +75,15 @@ class Lessons:
         index = slots - self.first
         inside = (index >= 0) & (index < len(values))
         return np.where(inside, values[np.clip(index, 0, len(values) - 1)], np.nan)
+
+    def weather(self) -> dict[str, Floats]:
+        """Return `RUN_COLUMNS` as they were known last, before each slot was over (T,); NaN where nobody told."""
+        columns = {name: np.full(self.until - self.first, np.nan) for name in RUN_COLUMNS}
+        for run in self.runs:  # later ones know better
+            inside = (run.slots >= self.first) & (run.slots < self.until)
+            for name, values in run.columns.items():
+                columns[name][run.slots[inside] - self.first] = values[inside]
+        return columns
 
     def days(self, name: str) -> float:
         """Days' worth of known values of a series."""

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from pems_common.home import Home
 from pems_forecaster.domain.bands import Quantiles
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats, Ints
-from pems_forecaster.domain.lessons import RUN_COLUMNS, Lessons, WeatherRun, run_of
+from pems_forecaster.domain.lessons import Lessons, WeatherRun, run_of
 from pems_forecaster.domain.live_model import Progress, Situation, Trained, held_out_days, holdout_metrics
+from pems_forecaster.domain.pv import pv_power
 from pems_forecaster.domain.pv_history import judge
 from pems_forecaster.domain.pv_quality import PvRows
 from pems_forecaster.domain.pv_table import PvPlace, PvTable, features_of, physics_of
 from pems_forecaster.domain.quantile_trees import QuantileTrees, TreeSettings
 from pems_forecaster.domain.slot_history import LIMITED_SHARE
 
-__all__ = ["PvKind", "PvModel"]
+__all__ = ["PvKind", "PvModel", "Taught", "taught"]
 
 _SETTINGS = TreeSettings(rounds=250, depth=6, rate=0.06, subsample=0.7, columns=0.5, least_rows=20.0)
 _SHORT = replace(_SETTINGS, rounds=150, depth=3, least_rows=60.0, penalty=5.0)
@@ -107,7 +108,8 @@ class PvModel:
         """Return the band on the grid [W]."""
         features, clear_w = situation.once("pv", lambda: _features(situation))
         said = self.trees.predict(features) + _base(features, self.trees.card.notes)[:, None]
-        said_w = np.clip(said, 0.0, 1.0) * situation.home.pv.inverter_ac_limit_w
+        bare = situation.once("bare", lambda: pv_power(situation.home.pv, situation.weather).bare)
+        said_w = np.clip(said, 0.0, 1.0) * situation.home.pv.inverter_ac_limit_w * bare[:, None]
         return Quantiles(*np.where(clear_w > 0.0, said_w.T, 0.0))
 
     def importance(self) -> dict[str, float]:
@@ -133,18 +135,17 @@ class PvKind:
     def train(self, home: Home, lessons: Lessons, *, threads: int, progress: Progress) -> Trained:
         """Train on one weather forecast a day, of changing hours."""
         progress(0.0, "weather and sun")
-        power_w, strength = _fit_to_teach(home, lessons)
-        rows = list(_rows(home, lessons, power_w))
+        known = taught(home, lessons)
+        rows = list(_rows(home, lessons, known.power_w))
         if not rows:
             raise ValueError("no day has both a weather forecast and measured power")
         features = {name: np.concatenate([row[0][name] for row in rows]) for name in rows[0][0]}
         share = np.concatenate([row[1] for row in rows])
         slot = np.concatenate([row[2] for row in rows])
         issued = np.concatenate([np.full(len(row[2]), row[3]) for row in rows])
-        notes = {_STRENGTH: repr(strength)}
+        notes = {_STRENGTH: repr(known.strength)}
         base = _base(features, notes)
-        known = _SETTINGS if self.days(lessons) >= _SHORT_DAYS else _SHORT
-        settings = replace(known, threads=threads)
+        settings = replace(_SETTINGS if self.days(lessons) >= _SHORT_DAYS else _SHORT, threads=threads)
         cut = lessons.until - held_out_days(self.days(lessons)) * SLOTS_PER_DAY
         metrics: dict[str, float] = {}
         progress(0.3, "a trial without the last days")
@@ -169,7 +170,8 @@ class PvKind:
 def _features(situation: Situation) -> tuple[dict[str, Floats], Floats]:
     grid = situation.grid
     last_day = np.arange(grid.first - SLOTS_PER_DAY, grid.first, dtype=np.int64)
-    before_w = situation.history.free_pv_w(last_day, before=grid.first)
+    snow = np.nan_to_num(situation.history.at("pv_snow", last_day, before=grid.first))
+    before_w = np.where(snow > 0.0, np.nan, situation.history.free_pv_w(last_day, before=grid.first))
     return run_features(situation.home, run_of(grid, situation.weather), before_w)
 
 
@@ -187,18 +189,29 @@ def _limited(lessons: Lessons) -> NDArray[np.bool_]:
     return np.nan_to_num(lessons.measured["pv_limited"]) > LIMITED_SHARE
 
 
-def _fit_to_teach(home: Home, lessons: Lessons) -> tuple[Floats, float]:
-    """Return measured power as the plant is now (T,) [W], NaN where it may not teach, and its strength over physics.
+@dataclass(frozen=True)
+class Taught:
+    """What was measured of a plant, judged.
+
+    Attributes:
+        power_w: Measured, as the plant is now (T,); NaN where it may not teach.
+        strength: Of the plant over physics.
+        physics_w: What physics said with the weather as it was told (T,).
+    """
+
+    power_w: Floats
+    strength: float
+    physics_w: Floats
+
+
+def taught(home: Home, lessons: Lessons) -> Taught:
+    """Judge what was measured of a plant.
 
     Stuck, impossible and held back rows, the rest of such a day, and days with a wrong clock teach nothing; see
     `pv_history`.
     """
     slots = np.arange(lessons.first, lessons.until, dtype=np.int64)
-    columns = {name: np.full(len(slots), np.nan) for name in RUN_COLUMNS}
-    for run in lessons.runs:  # later ones know better
-        inside = (run.slots >= lessons.first) & (run.slots < lessons.until)
-        for name, values in run.columns.items():
-            columns[name][run.slots[inside] - lessons.first] = values[inside]
+    columns = lessons.weather()
     capacity_w, start_s = home.pv.inverter_ac_limit_w, slots * SLOT_S
     physics = physics_of(PvTable(_place(home), start_s, start_s, SLOT_S, columns, np.full(len(slots), np.nan)))
     share = lessons.measured["pv_w"] / capacity_w
@@ -211,10 +224,11 @@ def _fit_to_teach(home: Home, lessons: Lessons) -> tuple[Floats, float]:
             physics=physics.power_w / capacity_w,
             clear=physics.clear_w / capacity_w,
             limited=_limited(lessons),
+            snow=np.nan_to_num(lessons.measured["pv_snow"]) > 0.0,
         )
     )
     power_w = np.where(history.teaching, lessons.measured["pv_w"] * history.capacity.rescale, np.nan)
-    return power_w, history.capacity.ratio
+    return Taught(power_w, history.capacity.ratio, physics.power_w)
 
 
 def _rows(home: Home, lessons: Lessons, power_w: Floats) -> Iterator[tuple[dict[str, Floats], Floats, Ints, int]]:

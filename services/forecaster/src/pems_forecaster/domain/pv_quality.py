@@ -4,7 +4,7 @@ Everything is judged from the rows that are handed over, so a caller that hands 
 the future. A fault that has just begun needs a few hours of rows before it can be told from weather.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag
 
 import numpy as np
@@ -45,6 +45,8 @@ class Doubt(IntFlag):
     """The plant was told to hold back."""
     CEILING = 32
     """Power stood at the same top while the sun moved: held back by something that did not say so."""
+    SNOW = 64
+    """A day on which snow lay on the plant: when it slides off is known to within hours only."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class PvRows:
         physics: What the physical chain said with the weather forecast (T,).
         clear: Under a clear sky (T,), 0 at night.
         limited: Steps in which the plant was told to hold back (T,).
+        snow: Steps in which snow lay on the plant (T,); none where left out.
     """
 
     start_s: Ints
@@ -68,6 +71,12 @@ class PvRows:
     physics: Floats
     clear: Floats
     limited: Flags
+    snow: Flags = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    def __post_init__(self) -> None:
+        """Fill in what was left out."""
+        if not len(self.snow):
+            object.__setattr__(self, "snow", np.zeros(len(self.start_s), dtype=np.bool_))
 
     @staticmethod
     def solar_day(start_s: Ints, step_s: int, longitude: float) -> Ints:
@@ -79,7 +88,7 @@ class PvRows:
         n = int(np.searchsorted(self.start_s + self.step_s, instant_s, side="right"))
         return PvRows(
             self.start_s[:n], self.step_s, self.day[:n], self.measured[:n],
-            self.physics[:n], self.clear[:n], self.limited[:n],
+            self.physics[:n], self.clear[:n], self.limited[:n], self.snow[:n],
         )  # fmt: skip
 
 
@@ -92,6 +101,7 @@ def doubts(rows: PvRows) -> Ints:
         Doubt.IMPOSSIBLE: _impossible(rows),
         Doubt.LIMITED: rows.limited & (rows.clear > 0.0),
         Doubt.CEILING: _ceiling(rows),
+        Doubt.SNOW: _snow(rows),
     }
     return np.asarray(sum(int(doubt) * flags for doubt, flags in found.items()), dtype=np.int64)
 
@@ -144,6 +154,11 @@ def _ceiling(rows: PvRows) -> Flags:
         other = np.where(inside, other, 0)
         result |= inside & shows[other] & (np.abs(value - top[other]) <= _CEILING_TOLERANCE)
     return result
+
+
+def _snow(rows: PvRows) -> Flags:
+    """Return the rows of the days on which snow lay."""
+    return np.asarray(np.isin(rows.day, rows.day[rows.snow]))
 
 
 def _own_top(rows: PvRows) -> float:

@@ -10,6 +10,7 @@ from pems_common.home import Pv
 from pems_forecaster.domain.fine_weather import UNKNOWN_CLEAR_INDEX, FineWeather
 from pems_forecaster.domain.grid import SLOT_S, Floats, Ints
 from pems_forecaster.domain.pv import pv_power
+from pems_forecaster.domain.snow import Snow
 from pems_forecaster.domain.sun import Sun, sun_at
 
 __all__ = ["Physics", "PvPlace", "PvTable", "features_of", "physics_of"]
@@ -17,6 +18,7 @@ __all__ = ["Physics", "PvPlace", "PvTable", "features_of", "physics_of"]
 _NEIGHBOURS = (-2, -1, 1, 2)
 _LEAST_CLEAR_W_M2 = 5.0
 _CLEAR_INDEX_MAX = 1.6
+_SNOW = "snow_depth_m"
 _SHIFTED = ("ghi_w_m2", "clear_index", "physics_w", "cloud_pct")
 
 
@@ -39,8 +41,8 @@ class PvTable:
         start_s: Start of each step [s since 1970, UTC] (T,).
         issued_s: When its weather was issued (T,).
         step_s: Length of a step, a multiple of a quarter of an hour.
-        weather: Columns (T,): `ghi_w_m2` and `temperature_c` are needed, `cloud_pct` and `wind_m_s` help, others are
-            features by their own names.
+        weather: Columns (T,): `ghi_w_m2` and `temperature_c` are needed, `cloud_pct`, `wind_m_s` and `snow_depth_m`
+            help, others are features by their own names.
         power_w: Mean power measured (T,), NaN where unknown or not to be learnt from.
         limited: Steps in which the plant was told to hold back (T,); none where left out.
     """
@@ -87,6 +89,7 @@ class Physics:
         azimuth_deg: Of the sun in the middle.
         clear_ghi_w_m2: Clear-sky irradiance.
         clear_index: Forecast irradiance in units of it.
+        bare: Share of the modules that is free of snow; 1 where no snow depth is known.
     """
 
     power_w: Floats
@@ -95,6 +98,7 @@ class Physics:
     azimuth_deg: Floats
     clear_ghi_w_m2: Floats
     clear_index: Floats
+    bare: Floats
 
 
 def physics_of(table: PvTable) -> Physics:
@@ -119,6 +123,7 @@ def physics_of(table: PvTable) -> Physics:
         azimuth_deg=np.asarray(sun.azimuth_deg.reshape(-1, per)[:, per // 2]),
         clear_ghi_w_m2=clear_ghi,
         clear_index=index,
+        bare=mean(power.bare),
     )
 
 
@@ -138,19 +143,30 @@ def _fine_weather(table: PvTable, sun: Sun, index: Floats, per: int) -> FineWeat
         wind_m_s=fine("wind_m_s", 2.0),
         guessed=guessed,
         temperature_guessed=guessed,
+        snow=_snow(table.weather.get(_SNOW), per),
     )
+
+
+def _snow(depth_m: Floats | None, per: int) -> Snow | None:
+    """Depth on quarters of an hour, in straight lines from one step's middle to the next one's."""
+    if depth_m is None or not np.isfinite(depth_m).any():
+        return None
+    at = (np.arange(len(depth_m) * per) + 0.5) / per - 0.5
+    return Snow(np.interp(at, np.arange(len(depth_m)), depth_m))
 
 
 def features_of(table: PvTable, physics: Physics) -> dict[str, Floats]:
     """Return what a learner sees of each step: sun, physics, weather, its neighbours within the same run, and day sums.
 
-    Nothing in it was known later than the weather's issue.
+    Nothing in it was known later than the weather's issue. Of snow there is nothing: rows under it never teach.
     """
     middle = table.start_s + table.step_s // 2
     hour = (middle % 86_400) / 3600.0
     day = (middle / 86_400.0) % 365.2425
     run = _runs(table.issued_s)
-    base: dict[str, Floats] = {name: np.asarray(column, dtype=np.float64) for name, column in table.weather.items()}
+    base: dict[str, Floats] = {
+        name: np.asarray(column, dtype=np.float64) for name, column in table.weather.items() if name != _SNOW
+    }
     base |= {
         "physics_w": physics.power_w,
         "clear_w": physics.clear_w,

@@ -23,6 +23,7 @@ class SlotHistory:
     """Slot means of the site.
 
     Series: `load_w` (without controlled loads), `pv_w`, `pv_limited` (1 where PV could not run free),
+    `pv_snow` (share of the plant under snow as it was then believed),
     `outdoor_c`, `spot_eur_mwh` (released prices, also of coming slots), `ghi_w_m2`, `cloud_pct`
     (of the weather then believed).
     """

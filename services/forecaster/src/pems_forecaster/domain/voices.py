@@ -67,11 +67,13 @@ def listen_to(
         theirs = fine_weather(
             grid, other, history, latitude=site.latitude, longitude=site.longitude, altitude_m=site.altitude_m
         )
+        if theirs.snow is None:  # it lies on the roof, whoever does not tell of it
+            theirs = replace(theirs, snow=fine.snow)
         pv[other.provider] = np.where(theirs.guessed, np.nan, pv_power(home.pv, theirs).expected_w)
         air[other.provider] = np.where(theirs.temperature_guessed, np.nan, theirs.temperature_c)
     for service, said in ({} if leading is None else leading.pv_power_w).items():
         if said.available_at <= grid.issued_at:
-            values = on_slots(said.p50, grid.slots, power.clear_w)
+            values = on_slots(said.p50, grid.slots, power.clear_w) * power.bare
             pv[service] = np.clip(values, 0.0, home.pv.inverter_ac_limit_w)
     expected = weighted(pv, consensus.pv.weights(list(pv)))
     temperature = weighted(air, consensus.temperature.weights(list(air)))
