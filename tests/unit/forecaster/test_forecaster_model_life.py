@@ -24,6 +24,7 @@ from pems_forecaster.domain.contest import DayQuality
 from pems_forecaster.domain.grid import slot_no
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.live_model import Situation, Trained
+from pems_forecaster.domain.observer import HouseObserver
 from pems_forecaster.domain.rooms import prior_models
 from pems_forecaster.memory import Memory
 from pems_forecaster.model_life import ModelLife
@@ -105,7 +106,7 @@ class Rig:
             self.life.learn(slot, {"pv_w": 500.0})
 
     async def restart(self) -> None:
-        self.memory = Memory(prior_models(HOME), StateFile(self.folder / "memory.json"))
+        self.memory = Memory(lambda: HouseObserver(prior_models(HOME)), StateFile(self.folder / "memory.json"))
         self.memory.load(self.clock.now())
         self.contest = self.memory.contests.of("pv")
         self.life = ModelLife(

@@ -1,4 +1,4 @@
-"""REST of the forecaster: forecasts, room models, scores, trained models."""
+"""REST of the forecaster: forecasts, room models and how far they are trusted, scores, trained models."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from pems_common.errors import PermanentError
 from pems_common.messages import Envelope, Score, Thermal
 from pems_forecaster.handlers import ForecasterHandlers
 from pems_forecaster.model_life import ModelLife
+from pems_forecaster.room_life import RoomLife
 from pems_forecaster.training import LIVE_KINDS
 
 __all__ = ["forecaster_router"]
@@ -62,6 +63,27 @@ def forecaster_router(handlers: ForecasterHandlers, auth: Auth) -> APIRouter:
         if found is None:
             raise HTTPException(404, "no such room, or nothing is known of it yet")
         return found
+
+    @router.get("/rooms", summary="How far each room's model is trusted, and why")
+    async def rooms() -> dict[str, Any]:
+        return _rooms().told(handlers.observer)
+
+    @router.get("/rooms/{room}", summary="All that is known of a room, with a picture of its last week")
+    async def room(room: str) -> dict[str, Any]:
+        try:
+            return _rooms().details(room, handlers.observer)
+        except KeyError:
+            raise HTTPException(404, {"detail": f"no room {room!r}", "remedy": "see GET /v1/rooms"}) from None
+
+    @router.post(
+        "/rooms/identify",
+        status_code=202,
+        summary="Identify all rooms from their history now",
+        dependencies=[Depends(auth.require_write)],
+    )
+    async def identify(response: Response) -> dict[str, Any]:
+        response.headers["Location"] = "/v1/rooms"
+        return vars(_rooms().identify("asked"))
 
     @router.get("/scores", summary="How good the forecasts of the last finished day were")
     async def scores() -> dict[str, Score]:
@@ -122,6 +144,12 @@ def forecaster_router(handlers: ForecasterHandlers, auth: Auth) -> APIRouter:
         if handlers.life is None:
             raise HTTPException(404, {"detail": "this forecaster trains no models", "remedy": "give it a data folder"})
         return handlers.life
+
+    def _rooms() -> RoomLife:
+        if handlers.rooms is None:
+            detail = "this forecaster identifies no rooms"
+            raise HTTPException(404, {"detail": detail, "remedy": "give it rooms, a data folder and a history"})
+        return handlers.rooms
 
     return router
 

@@ -1,4 +1,4 @@
-"""Filling the forecaster's memory from the stored history: loads, PV, prices of the last weeks, rooms of two days."""
+"""Filling the forecaster's memory from the stored history: loads, PV, prices of the last weeks."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -6,18 +6,16 @@ from datetime import datetime, timedelta
 from pems_common.history import HistoryReader
 from pems_common.home import Home
 from pems_common.messages import Weather
-from pems_common.timegrid import SLOT, slot_start
+from pems_common.timegrid import slot_start
 from pems_forecaster.domain.fine_weather import fine_weather
 from pems_forecaster.domain.forecast import horizon_slots
-from pems_forecaster.domain.grid import Grid, LocalCalendar, slot_no
+from pems_forecaster.domain.grid import Grid, slot_no
 from pems_forecaster.domain.held_back import held_back
 from pems_forecaster.domain.lessons import WeatherRun, run_of
-from pems_forecaster.domain.observer import HouseObserver, RoomInputs
 from pems_forecaster.domain.slot_history import KEEP_DAYS, SlotHistory
 
-__all__ = ["backfill", "measured_columns", "past_run", "warm_up"]
+__all__ = ["backfill", "measured_columns", "past_run"]
 
-WARM_UP = timedelta(hours=48)
 DIRECT = {
     "pv_w": "pv_power_w",
     "outdoor_c": "outdoor_temperature_c",
@@ -31,10 +29,6 @@ Columns = Mapping[str, list[float | None]]
 
 def _relay(room: str) -> str:
     return f"room.{room}.relay_on"
-
-
-def _air(room: str) -> str:
-    return f"room.{room}.temperature_c"
 
 
 async def backfill(home: Home, reader: HistoryReader, history: SlotHistory, now: datetime) -> int:
@@ -110,38 +104,3 @@ def past_run(home: Home, weather: Weather) -> WeatherRun:
         grid, weather, SlotHistory(), latitude=site.latitude, longitude=site.longitude, altitude_m=site.altitude_m
     )
     return run_of(grid, fine)
-
-
-async def warm_up(
-    home: Home, reader: HistoryReader, observer: HouseObserver, calendar: LocalCalendar, now: datetime
-) -> int:
-    """Let an observer that knows nothing walk through the last two days; returns how many slots it saw.
-
-    The sun is not in the history: what it did shows in the disturbance for some hours.
-
-    Raises:
-        UnavailableError: The history is away.
-    """
-    end = slot_start(now)
-    start = end - WARM_UP
-    names = ["outdoor_temperature_c", *map(_air, home.rooms), *map(_relay, home.rooms)]
-    columns = await reader.slots(names, start, end)
-    count = int(WARM_UP / SLOT)
-    outdoor = columns.get("outdoor_temperature_c", [])
-    seen = 0
-    for i in range(count):
-        air = {name: v for name in home.rooms if (v := _get(columns, _air(name), i)) is not None}
-        outside = outdoor[i] if i < len(outdoor) else None
-        if not air or outside is None:
-            continue
-        heat = {name: (_get(columns, _relay(name), i) or 0.0) * room.heat_w for name, room in home.rooms.items()}
-        hour = calendar.hour(slot_no(start) + i)
-        # A slot's mean is taken as the reading of its middle.
-        observer.step(start + SLOT * (i + 0.5), RoomInputs(outside, heat, air, {}, hour))
-        seen += 1
-    return seen
-
-
-def _get(columns: Columns, name: str, i: int) -> float | None:
-    values = columns.get(name, [])
-    return values[i] if i < len(values) else None

@@ -32,7 +32,7 @@ from pems_common.standing_alerts import StandingAlerts
 from pems_forecaster.adapters.lesson_store import LessonStore
 from pems_forecaster.adapters.model_registry import ModelRegistry
 from pems_forecaster.adapters.state_file import StateFile
-from pems_forecaster.backfill import backfill, warm_up
+from pems_forecaster.backfill import backfill
 from pems_forecaster.domain.forecast import (
     KINDS,
     Inputs,
@@ -51,7 +51,9 @@ from pems_forecaster.lesson_reader import LessonReader
 from pems_forecaster.memory import Memory
 from pems_forecaster.model_life import ModelLife
 from pems_forecaster.ports import Trainer
-from pems_forecaster.room_watch import RoomWatch, sun_ratio
+from pems_forecaster.room_life import RoomLife
+from pems_forecaster.room_reader import warm_up
+from pems_forecaster.room_watch import RoomWatch, describe_priors, sun_ratio
 
 __all__ = ["ForecasterHandlers"]
 
@@ -99,12 +101,25 @@ class ForecasterHandlers:
         self._source, self._health = source, health
         self._log = get_logger("forecaster")
         self._calendar = LocalCalendar(home.site.zone, home.site.country)
-        self._models = prior_models(home)
         file = None if state_dir is None else StateFile(state_dir / f"forecaster-{self._site}.json")
-        self._memory = Memory(self._models, file)
         self.life: ModelLife | None = None
+        self.rooms: RoomLife | None = None
+        self._memory = Memory(self._new_observer, file)
         if state_dir is not None and trainer is not None:
             lessons = LessonStore(state_dir / f"lessons-{self._site}.sqlite")
+            alerts = StandingAlerts(self._site, clock, bus, source)
+            if history is not None and home.rooms:
+                self.rooms = RoomLife(
+                    home,
+                    clock,
+                    self._calendar,
+                    trainer,
+                    alerts,
+                    history,
+                    lessons,
+                    StateFile(state_dir / f"rooms-{self._site}.json"),
+                    background=background,
+                )
             self.life = ModelLife(
                 home,
                 clock,
@@ -112,12 +127,13 @@ class ForecasterHandlers:
                 lessons,
                 ModelRegistry(state_dir / "models" / self._site),
                 trainer,
-                StandingAlerts(self._site, clock, bus, source),
+                alerts,
                 None if history is None else LessonReader(home, clock, lessons, history),
                 self._save,
                 background=background,
             )
-        self._slot, self._rooms = SlotSampler(), RoomWatch(home, self._calendar)
+        describe = describe_priors(home) if self.rooms is None else self.rooms.thermal
+        self._slot, self._watch = SlotSampler(), RoomWatch(home, self._calendar, describe)
         self._telemetry: Envelope | None = None
         self._weathers: dict[str, tuple[int, str, Weather]] = {}
         self._prices: tuple[str, Prices] | None = None
@@ -156,6 +172,9 @@ class ForecasterHandlers:
         """Load what was learnt before."""
         if self._health is not None:
             self._health.declare("forecast", required=False, detail="no forecast yet")
+        if self.rooms is not None:
+            await self.rooms.start()
+            self._memory.observer = self._new_observer()
         self._memory.load(self._clock.now())
         if self.life is not None:
             await self.life.start()
@@ -182,6 +201,8 @@ class ForecasterHandlers:
         await self._guarded(self._publish_scores_if_due)
         if self.life is not None:
             await self.life.tick()
+        if self.rooms is not None:
+            await self.rooms.tick()
         self._save_if_due()
 
     async def _issue_now(self) -> None:
@@ -190,6 +211,8 @@ class ForecasterHandlers:
 
     async def stop(self) -> None:
         """Save what was learnt."""
+        if self.rooms is not None:
+            await self.rooms.stop()
         if self.life is not None:
             await self.life.stop()
         self._save()
@@ -219,7 +242,7 @@ class ForecasterHandlers:
         self._close_slots(slot_no(envelope.at))
         sell = None if self._prices is None else self._prices[1].sell_czk_kwh.at(envelope.at)
         self._slot.add(self._home, telemetry, sell)
-        self._rooms.add(telemetry)
+        self._watch.add(telemetry)
 
     def _close_slots(self, now_slot: int) -> None:
         """Learn from the running slot when it is over."""
@@ -258,8 +281,8 @@ class ForecasterHandlers:
         try:
             filled = await backfill(self._home, self._reader, self._memory.history, now)
             if not self._memory.restored or self._memory.observer.at is None:
-                observer = HouseObserver(self._models)
-                seen = await warm_up(self._home, self._reader, observer, self._calendar, now)
+                observer = self._new_observer()
+                seen = await warm_up(self._home, self._reader, observer, self._calendar, slot_no(now))
                 if seen:
                     self._memory.observer = observer
             self._backfill_tries = 0
@@ -279,15 +302,28 @@ class ForecasterHandlers:
         expected = None if forecast is None else forecast.pv_power_w.p50.at(now)
         limit = self._home.pv.inverter_ac_limit_w
         ratio = sun_ratio(expected, self._slot.mean("pv_w"), self._slot.mean("pv_limited"), limit)
-        self._rooms.observe(self._memory.observer, now, forecast, ratio)
+        observer = self._memory.observer
+        inputs = self._watch.observe(observer, now, forecast, ratio)
+        if inputs is not None and self.rooms is not None and self.rooms.follow(observer, now, inputs, forecast):
+            self._memory.observer = self.rooms.exchanged(observer)
+            self._save()
+
+    def _new_observer(self) -> HouseObserver:
+        """An observer of the published models that knows nothing yet."""
+        return HouseObserver(prior_models(self._home)) if self.rooms is None else self.rooms.observer()
+
+    @property
+    def observer(self) -> HouseObserver:
+        """Estimated states of the rooms."""
+        return self._memory.observer
 
     async def _publish_thermal_if_due(self) -> None:
         now = self._clock.now()
-        thermals = self._rooms.due(self._memory.observer, now)
+        thermals = self._watch.due(self._memory.observer, now)
         for thermal in thermals:
             await self._publish(thermal)
         if thermals:
-            self._rooms.told(self._memory.observer, now, thermals)
+            self._watch.told(self._memory.observer, now, thermals)
 
     # --- forecasts -------------------------------------------------------------------------------
 
@@ -349,7 +385,7 @@ class ForecasterHandlers:
             prices=None if self._prices is None else self._prices[1],
             history=self._memory.history,
             load_now_w=self._slot.mean("load_w"),
-            outdoor_now_c=None if silent else self._rooms.outdoor_c,
+            outdoor_now_c=None if silent else self._watch.outdoor_c,
             ids=tuple(ids),
             telemetry_silent=silent,
             others=tuple(weather for _, _, weather in by_turn[1:]),
@@ -417,7 +453,7 @@ class ForecasterHandlers:
 
     def thermals(self) -> dict[str, Thermal]:
         """Model and state of each room as published last."""
-        return dict(self._rooms.published)
+        return dict(self._watch.published)
 
     def scores(self) -> dict[str, Score]:
         """Scores of the last finished day by kind."""
@@ -435,3 +471,5 @@ class ForecasterHandlers:
     def _save(self) -> None:
         self._saved_at = self._clock.now()
         self._memory.save(self._saved_at)
+        if self.rooms is not None:
+            self.rooms.save()

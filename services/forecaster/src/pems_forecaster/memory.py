@@ -1,12 +1,12 @@
 """What the forecaster keeps over restarts: slot history, own errors, room states, yesterday's scores."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from pems_common.errors import PermanentError
 from pems_common.logs import get_logger
-from pems_common.messages import RoomModel, Score
+from pems_common.messages import Score
 from pems_forecaster.adapters.state_file import StateFile
 from pems_forecaster.domain.forecast import KINDS, SIMPLE, Contests
 from pems_forecaster.domain.observer import HouseObserver
@@ -21,16 +21,16 @@ _log = get_logger("forecaster.memory")
 class Memory:
     """All that is learnt, and its file."""
 
-    def __init__(self, models: Mapping[str, RoomModel], file: StateFile | None) -> None:
-        """Begin empty; `file` None keeps nothing."""
-        self._models, self._file = models, file
+    def __init__(self, make_observer: Callable[[], HouseObserver], file: StateFile | None) -> None:
+        """Begin empty; `make_observer` gives one that knows nothing, `file` None keeps nothing."""
+        self._make_observer, self._file = make_observer, file
         self.restored = False
         self._clear()
 
     def _clear(self) -> None:
         self.history = SlotHistory()
         self.contests = Contests()
-        self.observer = HouseObserver(self._models)
+        self.observer = self._make_observer()
         self.scores: dict[str, Score] = {}
 
     def load(self, now: datetime) -> None:

@@ -1,29 +1,43 @@
 """Watching the rooms: telemetry in, estimated states and `thermal` messages out."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pems_common.home import Home
-from pems_common.messages import Evidence, Forecast, Telemetry, Thermal
+from pems_common.messages import Forecast, Telemetry, Thermal
+from pems_forecaster.domain.facade_sun import SUN_FLOOR, SUN_RATIO_MAX
 from pems_forecaster.domain.grid import LocalCalendar, slot_no
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
-from pems_forecaster.domain.rooms import PRIOR_VERSION, prior_interval
+from pems_forecaster.domain.rooms import prior_interval, prior_version
 from pems_forecaster.domain.sampler import RoomSampler
 
-__all__ = ["OBSERVE_EVERY", "RoomWatch", "sun_ratio"]
+__all__ = ["OBSERVE_EVERY", "RoomWatch", "describe_priors", "sun_ratio"]
 
 OBSERVE_EVERY = timedelta(minutes=5)
-SUN_RATIO_MAX = 1.6
-SUN_FLOOR = 0.05
+
+
+Describe = Callable[[str, HouseObserver], Thermal]
+
+
+def describe_priors(home: Home) -> Describe:
+    """Return who tells of a room when nothing is identified: its prior model and its state."""
+    version = prior_version(home)
+
+    def describe(room: str, observer: HouseObserver) -> Thermal:
+        model = observer.models[room]
+        interval, state = prior_interval(model), observer.state(room)
+        return Thermal(room=room, model=model, interval=interval, tier="prior", state=state, version=version)
+
+    return describe
 
 
 class RoomWatch:
     """Feeds the observer every five minutes of house time, and remembers what was published last."""
 
-    def __init__(self, home: Home, calendar: LocalCalendar) -> None:
-        """Watch the rooms of a home."""
-        self._home, self._calendar = home, calendar
+    def __init__(self, home: Home, calendar: LocalCalendar, describe: Describe) -> None:
+        """Watch the rooms of a home; `describe` tells what is published of a room."""
+        self._home, self._calendar, self._describe = home, calendar, describe
         self._sampler = RoomSampler()
-        self._version = f"{PRIOR_VERSION}-{home.config_hash()[:8]}"
         self._told = (-1, 0)
         self.published: dict[str, Thermal] = {}
 
@@ -36,7 +50,9 @@ class RoomWatch:
         """Take one telemetry message."""
         self._sampler.add(self._home, telemetry)
 
-    def observe(self, observer: HouseObserver, now: datetime, forecast: Forecast | None, sun_ratio: float) -> None:
+    def observe(
+        self, observer: HouseObserver, now: datetime, forecast: Forecast | None, sun_ratio: float
+    ) -> RoomInputs | None:
         """Advance the observer if five minutes have passed (the service ticks each minute, so a little less will do).
 
         Args:
@@ -44,36 +60,30 @@ class RoomWatch:
             now: House time.
             forecast: The last one: for the sun, and for the outdoor temperature where no sensor tells.
             sun_ratio: What the PV plant sees of the sun relative to the forecast.
+
+        Returns:
+            What acted on the rooms since the last step; None where there was no step.
         """
         if observer.at is not None and now - observer.at < OBSERVE_EVERY - timedelta(seconds=30):
-            return
+            return None
         outdoor = self.outdoor_c
         if outdoor is None and forecast is not None:
             outdoor = forecast.outdoor_temperature_c.p50.at(now)
         if outdoor is None:
-            return
+            return None
         heat, air, windows = self._sampler.take()
         solar = {} if forecast is None else forecast.solar_w_m2
         sun = {name: (series.at(now) or 0.0) * sun_ratio for name, series in solar.items()}
-        observer.step(now, RoomInputs(outdoor, heat, air, sun, self._calendar.hour(slot_no(now)), windows))
+        inputs = RoomInputs(outdoor, heat, air, sun, self._calendar.hour(slot_no(now)), windows)
+        observer.step(now, inputs)
+        return inputs
 
     def due(self, observer: HouseObserver, now: datetime) -> list[Thermal]:
         """Return what has to be published: all rooms at the start, when a room is first seen, and each slot."""
         stamp = (slot_no(now), observer.known)
         if stamp == self._told:
             return []
-        return [
-            Thermal(
-                room=room,
-                model=model,
-                interval=prior_interval(model),
-                tier="prior",
-                evidence=Evidence(),
-                state=observer.state(room),
-                version=self._version,
-            )
-            for room, model in observer.models.items()
-        ]
+        return [self._describe(room, observer) for room in observer.models]
 
     def told(self, observer: HouseObserver, now: datetime, thermals: list[Thermal]) -> None:
         """Remember that these are published."""

@@ -8,19 +8,23 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_forecaster.domain.lessons import Lessons
-from pems_forecaster.training import train_model
+from pems_forecaster.domain.room_fit.kept import fit_to_json, series_of_arrays
+from pems_forecaster.training import identify_rooms, train_model
 
-__all__ = ["BUSY", "TOO_LITTLE", "main"]
+__all__ = ["BUSY", "ROOMS", "TOO_LITTLE", "main"]
 
 TOO_LITTLE, BUSY = 3, 4
+ROOMS = "rooms"
 
 _NICE = 10
 
@@ -33,7 +37,7 @@ def main(path: Path) -> int:
     """Train what the job file says, into the file's folder."""
     with np.load(path, allow_pickle=False) as file:
         head = json.loads(str(file["head"]))
-        lessons = Lessons.of_arrays({name: file[name] for name in file.files if name != "head"})
+        arrays = {name: file[name] for name in file.files if name != "head"}
     os.nice(_NICE)
     bound = int(head["memory_mb"]) * 1_000_000
     with suppress(ValueError, OSError):  # systems that know no such bound
@@ -44,19 +48,26 @@ def main(path: Path) -> int:
         except OSError:
             return BUSY
         try:
-            result = train_model(
-                head["kind"],
-                Home.model_validate(head["home"]),
-                lessons,
-                path.parent,
-                threads=int(head["threads"]),
-                progress=lambda share, what: _tell(share=share, what=what),
-            )
+            result = _result(head, arrays, path.parent)
         except PermanentError as error:
             print(error.message)
             return TOO_LITTLE
-    _tell(result=result.to_json())
+    _tell(result=result)
     return 0
+
+
+def _result(head: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> Mapping[str, Any]:
+    """Do the work; returns plain data."""
+    home, threads = Home.model_validate(head["home"]), int(head["threads"])
+
+    def progress(share: float, what: str) -> None:
+        _tell(share=share, what=what)
+
+    if head["kind"] == ROOMS:
+        fits = identify_rooms(home, series_of_arrays(arrays), threads=threads, progress=progress)
+        return {room: fit_to_json(fit) for room, fit in fits.items()}
+    lessons = Lessons.of_arrays(arrays)
+    return train_model(head["kind"], home, lessons, folder, threads=threads, progress=progress).to_json()
 
 
 if __name__ == "__main__":

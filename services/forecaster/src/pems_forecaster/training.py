@@ -1,10 +1,12 @@
-"""Training of one model, wherever it runs."""
+"""Training of one model, and identification of rooms, wherever they run."""
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
 
 from pems_common.errors import PermanentError
 from pems_common.home import Home
@@ -13,9 +15,13 @@ from pems_forecaster.domain.live_load import LoadKind
 from pems_forecaster.domain.live_model import LiveKind, Progress
 from pems_forecaster.domain.live_price import PriceKind
 from pems_forecaster.domain.live_pv import PvKind
+from pems_forecaster.domain.room_fit.identify import RoomFit, identify_house
+from pems_forecaster.domain.room_fit.series import HouseSeries
+from pems_forecaster.domain.rooms import prior_models
 
-__all__ = ["LIVE_KINDS", "TrainingResult", "train_model"]
+__all__ = ["LEAST_ROOM_DAYS", "LIVE_KINDS", "TrainingResult", "identify_rooms", "train_model"]
 
+LEAST_ROOM_DAYS = 10.0
 _KINDS: tuple[LiveKind, ...] = (PvKind(), LoadKind(), PriceKind())
 LIVE_KINDS: Mapping[str, LiveKind] = {kind.name: kind for kind in _KINDS}
 
@@ -82,4 +88,32 @@ def train_model(
     progress(1.0, "written")
     return TrainingResult(
         trained.target, trained.rows, trained.data_hash, trained.features, trained.parameters, trained.metrics
+    )
+
+
+def identify_rooms(home: Home, series: HouseSeries, *, threads: int, progress: Progress) -> dict[str, RoomFit]:
+    """Identify the rooms that were measured for `LEAST_ROOM_DAYS`.
+
+    Args:
+        home: The site.
+        series: The rooms' history.
+        threads: Processor threads.
+        progress: Called with the share done and what is being done.
+
+    Raises:
+        PermanentError: There is no such room.
+    """
+    enough = {
+        room: known
+        for room, known in series.air_c.items()
+        if np.isfinite(known).sum() * series.step_s / 86_400.0 >= LEAST_ROOM_DAYS
+    }
+    if not enough or not np.isfinite(series.outdoor_c).any():
+        raise PermanentError(
+            f"no room was measured for {LEAST_ROOM_DAYS:.0f} days, with the temperature outdoors",
+            remedy="wait, and see that room and outdoor sensors are in the history",
+        )
+    priors = {room: model for room, model in prior_models(home).items() if room in enough}
+    return identify_house(
+        priors, replace(series, air_c=enough), threads=threads, progress=lambda share: progress(share, "rooms")
     )

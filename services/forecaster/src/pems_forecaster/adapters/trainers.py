@@ -3,9 +3,9 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,13 +14,18 @@ from pems_common.home import Home
 from pems_forecaster.domain.drift import drifted
 from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.live_model import Progress
-from pems_forecaster.train_child import BUSY, TOO_LITTLE
-from pems_forecaster.training import TrainingResult, train_model
+from pems_forecaster.domain.room_fit.identify import RoomFit
+from pems_forecaster.domain.room_fit.kept import fit_from_json, series_arrays
+from pems_forecaster.domain.room_fit.series import HouseSeries
+from pems_forecaster.train_child import BUSY, ROOMS, TOO_LITTLE
+from pems_forecaster.training import TrainingResult, identify_rooms, train_model
 
 __all__ = ["InlineTrainer", "ProcessTrainer"]
 
+T = TypeVar("T")
 LIMIT_S = 900.0
 _DRIFT_LIMIT_S = 60.0
+_LONGEST_LINE = 8_000_000  # what was found of many rooms
 
 
 class InlineTrainer:
@@ -29,6 +34,12 @@ class InlineTrainer:
     async def train(self, kind: str, home: Home, lessons: Lessons, folder: Path, progress: Progress) -> TrainingResult:
         """See `Trainer`."""
         return train_model(kind, home, lessons, folder, threads=1, progress=progress)
+
+    async def identify(
+        self, home: Home, series: HouseSeries, folder: Path, progress: Progress
+    ) -> Mapping[str, RoomFit]:
+        """See `Trainer`."""
+        return identify_rooms(home, series, threads=1, progress=progress)
 
     async def drifted(self, skills: Sequence[float]) -> bool:
         """See `Trainer`."""
@@ -54,6 +65,24 @@ class ProcessTrainer:
 
     async def train(self, kind: str, home: Home, lessons: Lessons, folder: Path, progress: Progress) -> TrainingResult:
         """See `Trainer`."""
+        return await self._in_child(kind, home, lessons.arrays(), folder, progress, TrainingResult.from_json)
+
+    async def identify(
+        self, home: Home, series: HouseSeries, folder: Path, progress: Progress
+    ) -> Mapping[str, RoomFit]:
+        """See `Trainer`."""
+        return await self._in_child(ROOMS, home, series_arrays(series), folder, progress, _fits)
+
+    async def _in_child(
+        self,
+        kind: str,
+        home: Home,
+        arrays: Mapping[str, Any],
+        folder: Path,
+        progress: Progress,
+        read: Callable[[Any], T],
+    ) -> T:
+        """Have a child do it; `read` makes its answer of plain data."""
         job = folder / "job.npz"
         head = {
             "kind": kind,
@@ -62,7 +91,7 @@ class ProcessTrainer:
             "memory_mb": self._memory_mb,
             "lock": str(self._lock),
         }
-        await asyncio.to_thread(_write_job, job, head, lessons)
+        await asyncio.to_thread(_write_job, job, head, arrays)
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -70,10 +99,11 @@ class ProcessTrainer:
             str(job),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            limit=_LONGEST_LINE,
         )
         try:
             async with asyncio.timeout(self._limit_s):
-                result, last = await _listen(child, progress)
+                result, last = await _listen(child, progress, read)
                 code = await child.wait()
         except TimeoutError:
             raise PermanentError(
@@ -114,13 +144,19 @@ class ProcessTrainer:
                 await child.wait()
 
 
-def _write_job(job: Path, head: dict[str, Any], lessons: Lessons) -> None:
+def _fits(data: Any) -> dict[str, RoomFit]:
+    return {room: fit_from_json(fit) for room, fit in data.items()}
+
+
+def _write_job(job: Path, head: dict[str, Any], arrays: Mapping[str, Any]) -> None:
     job.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {"head": np.array(json.dumps(head)), **lessons.arrays()}
-    np.savez(job, **arrays)
+    content: dict[str, Any] = {"head": np.array(json.dumps(head)), **arrays}
+    np.savez(job, **content)
 
 
-async def _listen(child: asyncio.subprocess.Process, progress: Progress) -> tuple[TrainingResult | None, str]:
+async def _listen(
+    child: asyncio.subprocess.Process, progress: Progress, read: Callable[[Any], T]
+) -> tuple[T | None, str]:
     """Follow the child's lines: progress, at last what it made, and the last line that is neither."""
     result, last = None, ""
     if child.stdout is not None:
@@ -128,9 +164,9 @@ async def _listen(child: asyncio.subprocess.Process, progress: Progress) -> tupl
             try:
                 said = json.loads(line)
                 if "result" in said:
-                    result = TrainingResult.from_json(said["result"])
+                    result = read(said["result"])
                 else:
                     progress(float(said["share"]), str(said["what"]))
-            except (ValueError, KeyError, TypeError):  # an error, or a library that prints
+            except (ValueError, KeyError, TypeError, AttributeError):  # an error, or a library that prints
                 last = line.decode(errors="replace").strip() or last
     return result, last

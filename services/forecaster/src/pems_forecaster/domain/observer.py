@@ -8,7 +8,7 @@ Kalman (1960), doi:10.1115/1.3662552; offset-free by disturbance: Pannocchia and
 doi:10.1002/aic.690490213.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from pems_common.messages import RoomModel, RoomState
 from pems_common.thermal import discretise
 from pems_common.timegrid import parse_instant
 from pems_forecaster.domain.grid import Floats
+from pems_forecaster.domain.room_fit.predict import Beliefs
 
 __all__ = ["HouseObserver", "RoomInputs"]
 
@@ -33,6 +34,7 @@ BOUND_K = 12.0
 INNOVATION_SIGMAS = 4.0
 LONGEST_STEP = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=12)
+SURPRISE_COUNT, SURPRISE_LEAST = 600.0, 36.0
 RESTART_K = 2.5
 RESTART_COUNT = 4
 """Measurements that are this far off so often in a row start the room anew (a sensor was moved, a door left open)."""
@@ -62,8 +64,14 @@ class RoomInputs:
 class HouseObserver:
     """Estimated state of all rooms. Rooms without any measurement so far have none."""
 
-    def __init__(self, models: Mapping[str, RoomModel]) -> None:
-        """Watch rooms with these models."""
+    def __init__(self, models: Mapping[str, RoomModel], beliefs: Mapping[str, Beliefs] | None = None) -> None:
+        """Watch rooms with these models.
+
+        Args:
+            models: By room.
+            beliefs: What was found of sensor, room and disturbance with the model; rooms that are absent get what
+                suits a model that may be wrong by a third.
+        """
         self.models = dict(models)
         self.names = tuple(self.models)
         n = len(self.names)
@@ -76,6 +84,16 @@ class HouseObserver:
         heater = np.array([m.heater_w for m in self.models.values()])
         self.bound_w = np.maximum(BOUND_K * loss, 0.4 * heater)
         self._g_out = loss
+        told = beliefs or {}
+        usual = Beliefs(SENSOR_SD_K**2, AIR_SD_K_H**2, MASS_SD_K_H**2, float("nan"), float("inf"))
+        each = [told.get(name, usual) for name in self.names]
+        self._sensor_k2 = np.array([b.sensor_k2 for b in each])
+        self._air_k2_h = np.array([b.air_k2_h for b in each])
+        self._mass_k2_h = np.array([b.mass_k2_h for b in each])
+        drift = np.sqrt([b.drift_k2_h3 for b in each]) * np.array([m.ci_j_k for m in self.models.values()]) / 3600.0
+        self._drift_w2_h = np.where(np.isfinite(drift), drift, DISTURBANCE_SHARE_H * self.bound_w) ** 2
+        self._fade_h = np.array([b.fade_h for b in each])
+        self._surprise, self._surprises = np.zeros(n), np.zeros(n)
         self._ria = np.array([m.ria_k_w for m in self.models.values()])
         self._to_mass = np.array([m.heat_to_mass for m in self.models.values()])
         self._g_near = np.zeros((n, n))
@@ -139,7 +157,8 @@ class HouseObserver:
             b = np.zeros((len(self.names), 3, 2))
             for i, model in enumerate(self.models.values()):
                 d = discretise(model, step_s)
-                a[i] = ((d.a_aa, d.a_am, d.b_aa), (d.a_ma, d.a_mm, d.b_ma), (0.0, 0.0, 1.0))
+                fade = np.exp(-step_s / 3600.0 / self._fade_h[i])
+                a[i] = ((d.a_aa, d.a_am, d.b_aa), (d.a_ma, d.a_mm, d.b_ma), (0.0, 0.0, fade))
                 b[i] = ((d.b_aa, d.b_am), (d.b_ma, d.b_mm), (0.0, 0.0))
             if len(self._steps) > 64:
                 self._steps.clear()
@@ -163,9 +182,9 @@ class HouseObserver:
         self._x = (a @ self._x[:, :, None] + b @ q)[:, :, 0]
         hours = step_s / 3600.0
         noise = np.zeros_like(self._p)
-        noise[:, 0, 0] = AIR_SD_K_H**2 * hours
-        noise[:, 1, 1] = MASS_SD_K_H**2 * hours
-        noise[:, 2, 2] = (DISTURBANCE_SHARE_H * self.bound_w) ** 2 * hours
+        noise[:, 0, 0] = self._air_k2_h * hours
+        noise[:, 1, 1] = self._mass_k2_h * hours
+        noise[:, 2, 2] = self._drift_w2_h * hours
         self._p = a @ self._p @ a.transpose(0, 2, 1) + noise
 
     def _begin(self, rooms: np.ndarray[Any, np.dtype[np.bool_]], measured: Floats, inputs: RoomInputs) -> None:
@@ -187,7 +206,8 @@ class HouseObserver:
             return
         innovation = np.where(seen, measured - self._x[:, 0], 0.0)
         self._far = np.where(seen, np.where(np.abs(innovation) > RESTART_K, self._far + 1, 0), self._far)
-        variance = self._p[:, 0, 0] + SENSOR_SD_K**2
+        variance = self._p[:, 0, 0] + self._sensor_k2
+        self._watch(seen, innovation**2 / variance)
         limit = INNOVATION_SIGMAS * np.sqrt(variance)
         innovation = np.clip(innovation, -limit, limit)
         gain = np.where(seen[:, None], self._p[:, :, 0] / variance[:, None], 0.0)
@@ -198,11 +218,38 @@ class HouseObserver:
         # Joseph form: stays symmetric and positive also with the clipped gains.
         keep = np.broadcast_to(np.eye(3), self._p.shape).copy()
         keep[:, :, 0] -= gain
-        noise = gain[:, :, None] * gain[:, None, :] * SENSOR_SD_K**2
+        noise = gain[:, :, None] * gain[:, None, :] * self._sensor_k2[:, None, None]
         self._p = keep @ self._p @ keep.transpose(0, 2, 1) + noise
         again = seen & (self._far >= RESTART_COUNT)
         if again.any():
             self._begin(again, measured, inputs)
+
+    def _watch(self, seen: np.ndarray[Any, np.dtype[np.bool_]], squares: Floats) -> None:
+        """Average squared innovations over their variance, the last few hundred most."""
+        self._surprises = np.where(seen, np.minimum(self._surprises + 1.0, SURPRISE_COUNT), self._surprises)
+        share = np.where(seen, 1.0 / np.maximum(self._surprises, 1.0), 0.0)
+        self._surprise += share * (squares - self._surprise)
+
+    def surprise(self, name: str) -> float | None:
+        """Mean squared innovation over its variance lately: about 1 where the filter believes the right things.
+
+        None before some hours of measurements.
+        """
+        i = self._row[name]
+        return float(self._surprise[i]) if self._surprises[i] >= SURPRISE_LEAST else None
+
+    def adopt(self, other: "HouseObserver", rooms: Collection[str]) -> None:
+        """Take the states of rooms from another observer."""
+        for name in rooms:
+            if name in self._row and name in other._row:
+                mine, theirs = self._row[name], other._row[name]
+                for own, others in zip(self._by_room(), other._by_room(), strict=True):
+                    own[mine] = others[theirs]
+        if other._at is not None and self._at is None:
+            self._at = other._at
+
+    def _by_room(self) -> tuple[np.ndarray[Any, np.dtype[Any]], ...]:
+        return self._x, self._p, self._far, self._surprise, self._surprises
 
     # --- state file ------------------------------------------------------------------------------
 

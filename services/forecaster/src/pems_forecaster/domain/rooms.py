@@ -26,9 +26,9 @@ from math import sqrt
 from pems_common.home import Home, Room
 from pems_common.messages import RoomModel
 
-__all__ = ["PRIOR_VERSION", "heating_need_w", "prior_interval", "prior_model", "prior_models"]
+__all__ = ["heating_need_w", "prior_interval", "prior_model", "prior_models", "prior_version"]
 
-PRIOR_VERSION = "prior-1"
+_PRIOR_VERSION = "prior-1"
 
 HEIGHT_M = 2.6
 U_WALL, U_WINDOW, U_FLOOR_OR_ROOF = 0.28, 1.2, 0.36
@@ -115,6 +115,11 @@ def prior_model(home: Home, name: str) -> RoomModel:
 def prior_models(home: Home) -> dict[str, RoomModel]:
     """Build the prior models of all rooms."""
     return {name: prior_model(home, name) for name in home.rooms}
+
+
+def prior_version(home: Home) -> str:
+    """Return the version of the prior models: another configuration makes others."""
+    return f"{_PRIOR_VERSION}-{home.config_hash()[:8]}"
 
 
 def prior_interval(model: RoomModel) -> dict[str, tuple[float, float]]:

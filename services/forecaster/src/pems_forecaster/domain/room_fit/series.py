@@ -62,3 +62,41 @@ class HouseSeries:
             self.local_hour[cut],
             {room: values[cut] for room, values in self.open_window.items()},
         )
+
+    def coarse(self, step_s: int) -> "HouseSeries":
+        """Return the series in longer steps: air at their beginning, the rest as means of what is known.
+
+        Args:
+            step_s: A multiple of the present step.
+
+        Raises:
+            ValueError: It is none.
+        """
+        times, rest = divmod(step_s, self.step_s)
+        if rest or times < 1:
+            raise ValueError(f"steps of {self.step_s} s do not make steps of {step_s} s")
+        if times == 1:
+            return self
+        skip = -(self.start_s // self.step_s) % times
+        count = (self.steps - skip) // times
+        cut = slice(skip, skip + count * times)
+
+        def mean(values: Floats) -> Floats:
+            parts = values[cut].reshape(count, times)
+            known = np.isfinite(parts)
+            total = np.where(known, parts, 0.0).sum(axis=1)
+            return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+
+        return HouseSeries(
+            self.start_s + skip * self.step_s,
+            step_s,
+            {room: values[cut][::times].copy() for room, values in self.air_c.items()},
+            {room: mean(values) for room, values in self.heat_w.items()},
+            mean(self.outdoor_c),
+            {plane: mean(values) for plane, values in self.solar_w_m2.items()},
+            self.local_hour[cut][::times].copy(),
+            {
+                room: np.asarray(values[cut].reshape(count, times).any(axis=1))
+                for room, values in self.open_window.items()
+            },
+        )
