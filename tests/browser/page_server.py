@@ -1,6 +1,7 @@
 """The monitor's page over a made-up house, for browser tests and pictures: `python -m tests.browser.page_server`.
 
-Real page, login, gateway and handlers; the bus is in memory, and a small app plays ingest and the controller.
+Real page, login, gateway and handlers; the bus is in memory, and a small app plays ingest, the forecaster and the
+controller.
 """
 
 import argparse
@@ -41,12 +42,13 @@ def start_clock(start: datetime, speed: float) -> SystemClock:
 
 
 class Backends:
-    """Plays ingest and the controller, and publishes what they would."""
+    """Plays ingest, the forecaster and the controller, and publishes what they would."""
 
     def __init__(self, home: Home, clock: SystemClock, bus: MemoryBus, *, empty: bool, scene: str) -> None:
         self.home, self.clock, self.bus, self.empty, self.scene = home, clock, bus, empty, scene
         self.house = SampleHouse(home, clock.now())
         self.overrides: dict[str, OverrideEntry] = {}
+        self.identifying = False
         self.app = FastAPI()
         self._routes()
         if scene == "alert":
@@ -70,6 +72,27 @@ class Backends:
         async def history(series: list[str] = Query(), start: str = "", end: str = "") -> dict[str, Any]:
             found = self.house.history(series, parse_instant(start), parse_instant(end))
             return {"start": start, "step_s": 900, "series": {} if self.empty else found}
+
+        @app.get("/v1/rooms")
+        async def rooms() -> dict[str, Any]:
+            if self.empty:
+                raise HTTPException(404, "no such route")
+            job = {"id": "1"} if self.identifying else None
+            return {**self.house.room_models(), "job": job}
+
+        @app.get("/v1/rooms/{room}")
+        async def room(room: str) -> dict[str, Any]:
+            if self.empty:
+                raise HTTPException(404, "no such route")
+            return self.house.room_model(room)
+
+        @app.post("/v1/rooms/identify", status_code=202)
+        async def identify(x_api_key: str | None = Header(None)) -> dict[str, Any]:
+            check(x_api_key)
+            if self.identifying:
+                raise HTTPException(409, "the rooms are being identified already")
+            self.identifying = True
+            return {"id": "1"}
 
         @app.get("/v1/status")
         async def status() -> dict[str, Any]:

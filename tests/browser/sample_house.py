@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from math import cos, exp, pi, sin
+from typing import Any
 
 from pems_common.comfort import comfort_band_c, comfort_target_c
 from pems_common.home import Home
@@ -40,6 +41,7 @@ from pems_common.timegrid import SLOT, slot_range, slot_start
 
 EUR_CZK = 24.6
 STEP_S = 900
+LEFT = {"hosti": "observe", "zadveri": "suggest", "zachod": "suggest"}  # rooms that the plan leaves to thermostats
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,66 @@ class SampleHouse:
             for kind, model, mae, skill in days
         ]
 
+    def room_models(self) -> dict[str, Any]:
+        """What the forecaster's REST tells of all rooms; those with fewer fields test that nothing breaks."""
+        rooms = [self._room_model(k, name) for k, name in enumerate(self.home.rooms)]
+        return {"rooms": rooms, "identified_at": (self.now - timedelta(hours=7)).isoformat(), "job": None}
+
+    def _room_model(self, k: int, name: str) -> dict[str, Any]:
+        if name == "spajz":
+            return {"room": name, "tier": "prior"}
+        tier = LEFT.get(name, "control")
+        mae_c = {"control": 0.18 + 0.01 * (k % 7), "suggest": 0.52, "observe": 0.91}[tier]
+        warnings = {
+            "hosti": ["the relay reports on, but the room does not get warmer: look at the heating circuit"],
+            "zadveri": ["the sensor changes in steps of 0.5 C"],
+        }
+        return {
+            "room": name,
+            "tier": tier,
+            "since": (self.now - timedelta(days=3 + k)).isoformat(),
+            "version": "rooms-20260115T0213",
+            "evidence": {"mae_24h_c": mae_c, "simple_mae_24h_c": 0.62, "days": 21.0, "excitation": 0.8 - 0.03 * k},
+            "p95_24h_c": 2.4 * mae_c,
+            "loss_w_k": 12.0 + 3 * (k % 9),
+            "time_constant_h": 38.0 + 7 * (k % 11),
+            "heater_w": self.home.rooms[name].heat_w,
+            "warnings": warnings.get(name, []),
+            "left_out_h": {"window open": 3.5, "stuck sensor": 0.2} if k % 3 == 0 else {},
+            "methods": {"model": 0.7, "arx": 0.3},
+        }
+
+    def room_model(self, name: str) -> dict[str, Any]:
+        """The same of one room, with its parameters and a picture of ten days."""
+        base = next(m for m in self.room_models()["rooms"] if m["room"] == name)
+        if name == "spajz":
+            return base
+        start = (self.now - timedelta(days=10)).replace(minute=0, second=0, microsecond=0)
+        hours = [start + timedelta(hours=k) for k in range(240)]
+        measured: list[float | None] = [self._told_c(name, at) for at in hours]
+        off = base["evidence"]["mae_24h_c"]
+        predicted = [round(self._told_c(name, at) + 1.4 * off * sin(at.timestamp() / 31_000), 2) for at in hours]
+        yesterday = [None if k < 24 else measured[k - 24] for k in range(240)]
+        measured[100:112] = [None] * 12
+        parameters = {
+            "rea_k_w": {"value": 0.0222, "low": 0.0205, "high": 0.0241, "unit": "K/W"},
+            "ria_k_w": {"value": 0.0048, "low": 0.0031, "high": 0.0067, "unit": "K/W"},
+            "ci_j_k": {"value": 1.9e6, "low": 1.2e6, "high": 2.8e6, "unit": "J/K"},
+            "cm_j_k": {"value": 9.7e6, "low": 8.1e6, "high": 1.2e7, "unit": "J/K"},
+        }
+        picture = {
+            "start": start.isoformat(),
+            "step_s": 3600,
+            "measured_c": measured,
+            "predicted_c": predicted,
+            "yesterday_c": yesterday,
+        }
+        return {**base, "parameters": parameters, "picture": picture}
+
+    def _told_c(self, name: str, at: datetime) -> float:
+        swing = 0.6 * cos((self.hour(at) - 16) / 24 * 2 * pi) + 0.5 * sin(at.timestamp() / 190_000)
+        return round(self.home.rooms[name].day_c - 0.6 + swing, 2)
+
     def plan(self, *, fallback: bool = False, age: timedelta = timedelta(minutes=11)) -> Plan:
         issued_at = self.now - age
         start = slot_start(issued_at + timedelta(seconds=5))
@@ -289,6 +351,7 @@ class SampleHouse:
                 comfort_high_c=tuple(comfort_band_c(self.home, name, s.at)[1] for s in slots),
             )
             for name in self.home.rooms
+            if name not in LEFT
         }
         money = sum(
             max(0.0, s.grid_w) / 4000 * self.price(s.at)[0] - max(0.0, -s.grid_w) / 4000 * self.price(s.at)[1]
@@ -366,8 +429,14 @@ class SampleHouse:
                     mode="manual", since=now, why="override", until=entry.until, action={"action": entry.action}
                 )
             else:
-                devices[device] = DeviceMode(mode=mode, since=since, why=why, action=action)
-        worst: Mode = "manual" if manual and mode == "mpc" else mode
+                left = name in LEFT and mode == "mpc"
+                devices[device] = DeviceMode(
+                    mode="rule_based" if left else mode,
+                    since=since,
+                    why="model_not_trusted" if left else why,
+                    action=action,
+                )
+        worst: Mode = "rule_based" if mode == "mpc" else mode
         return Status(
             house_mode=worst,
             devices=devices,

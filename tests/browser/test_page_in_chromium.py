@@ -125,6 +125,31 @@ def test_a_day_with_the_page(start_page: Callable[..., Any], visit: Callable[...
     assert at / length == pytest.approx(0.80, abs=0.01)
     assert share.bounding_box()["width"] / length == pytest.approx(0.809, abs=0.01)
 
+    # how well each room is known: tier and warning on its card, evidence and picture behind it
+    page.wait_for_selector(
+        "#rooms >> text=models: 13\u00a0proven, 2\u00a0on trial, 1\u00a0learning, 1\u00a0not trusted"
+    )
+    guests = page.locator("[data-model=hosti]")
+    assert "not trusted" in guests.inner_text()
+    assert guests.locator(".room-warned").is_visible()
+    assert not page.locator("[data-model=obyvak] .room-warned").is_visible()
+    assert page.locator("#rooms >> text=on its thermostat").count() == 3
+    guests.click()
+    page.wait_for_selector(".model-chart canvas")
+    sheet = page.locator(".sheet.wide").inner_text()
+    assert all(
+        words in sheet for words in ("same as yesterday", "47\u00a0% worse", "the relay reports on", "30\u00a0W/K")
+    )
+    page.locator(".sheet.wide >> text=Close").click()
+    page.wait_for_selector(".sheet.wide", state="hidden")
+    page.click("[data-model=spajz]")  # of which hardly anything is told
+    page.wait_for_selector("text=There is no picture of it yet")
+    page.locator(".sheet.wide >> text=Close").click()
+    page.wait_for_selector(".sheet.wide", state="hidden")
+    page.click("[data-identify]")
+    page.wait_for_selector("text=learning the rooms")
+    assert page.locator("[data-identify]").is_disabled()
+
     # hovering shows the values of a slot, with units
     page.locator(".plan-chart").scroll_into_view_if_needed()
     chart = page.locator(".plan-chart").bounding_box()
@@ -173,6 +198,15 @@ def test_phone_and_dark(start_page: Callable[..., Any], visit: Callable[..., Vis
     assert page.locator("text=Zádveří").count() >= 1
     assert page.locator("[data-forecast=load] >> text=Pásmo drželo 0–24").is_visible()
     assert not page.locator("#forecasts thead").is_visible()
+    # a room's picture fits a phone, and what is below it does not lie upon it
+    page.click("[data-model=obyvak]")
+    page.wait_for_selector(".model-chart canvas")
+    chart, more = (page.locator(f".sheet.wide {part}").bounding_box() for part in (".model-chart", ".model-more"))
+    assert chart["x"] >= 0
+    assert chart["x"] + chart["width"] <= 390
+    assert more["y"] >= chart["y"] + chart["height"]
+    page.locator(".sheet.wide >> text=Zavřít").click()
+    page.wait_for_selector(".sheet.wide", state="hidden")
     # choosing light by hand wins over the device, and the alert can be dismissed
     page.click("[data-theme]")
     page.wait_for_function("!document.body.classList.contains('body--dark')")
@@ -199,6 +233,10 @@ def test_before_anything_is_known(start_page: Callable[..., Any], visit: Callabl
     assert page.locator("#forecasts >> text=The first figures come after one whole day").is_visible()
     assert not page.locator("#forecasts table").is_visible()
     assert page.locator(".room").count() == 17
+    assert page.locator("[data-model=obyvak] >> text=no model").is_visible()
+    page.click("[data-model=obyvak]")
+    page.wait_for_selector("text=Nothing is known of how this room keeps its warmth")
+    page.locator(".sheet.wide >> text=Close").click()
     assert _no_sideways_scrolling(page)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.unit.forecaster.forecaster_makers import shaded_lessons, the_home
+from tests.unit.forecaster.forecaster_true_rooms import true_series, two_room_home, two_rooms
 
 from pems_common.errors import PermanentError, UnavailableError
 from pems_forecaster.adapters.trainers import ProcessTrainer
@@ -42,6 +43,20 @@ async def test_a_child_trains_tells_its_progress_and_leaves_a_model(tmp_path: Pa
     assert told[-1][0] == 1.0
     assert LIVE_KINDS["pv"].load(tmp_path / "m1").importance()
     assert sorted(p.name for p in (tmp_path / "m1").iterdir()) == ["card.json", "model.ubj"]  # no job is left
+
+
+async def test_a_child_identifies_rooms(tmp_path: Path):
+    told: list[float] = []
+    home, series = two_room_home(), true_series(16, 1_968_000)
+    fits = await trainer(tmp_path).identify(home, series, tmp_path / "rooms", lambda share, what: told.append(share))
+    assert set(fits) == {"obyvak", "kuchyne"}
+    for room, truth in two_rooms().items():
+        assert fits[room].model.rea_k_w == pytest.approx(truth.rea_k_w, rel=0.3)
+        assert fits[room].evidence.mae_24h_c is not None
+        assert fits[room].evidence.mae_24h_c < 0.3
+    assert told == sorted(told)
+    with pytest.raises(PermanentError, match="10 days"):
+        await trainer(tmp_path).identify(home, series.part(0, 5 * 96), tmp_path / "rooms", lambda share, what: None)
 
 
 async def test_too_little_data_is_told_with_its_remedy(tmp_path: Path):

@@ -11,7 +11,7 @@ def test_every_combination_of_conditions_gives_what_the_table_says():
     count = 0
     for armed, shadow, rollout, stopping, outranked in product(FLAGS, repeat=5):
         for known, broken, overridden in product(FLAGS, repeat=3):
-            for parts in product(FLAGS, repeat=6):
+            for parts in product(FLAGS, repeat=7):
                 c = Conditions(
                     armed, shadow, rollout, stopping, outranked, known, broken, overridden, PlanTrust(*parts)
                 )
@@ -29,21 +29,22 @@ def test_every_combination_of_conditions_gives_what_the_table_says():
                 assert decision.mode == (decision.acts_as if live else "released")
                 assert decision.why
                 count += 1
-    assert count == 2**14
+    assert count == 2**15
 
 
 def test_the_reason_is_the_first_condition_that_fails():
     live = {"armed": True, "shadow": False, "in_rollout": True, "stopping": False, "outranked": False}
     well = {"state_known": True, "limit_broken": False, "overridden": False}
-    trusted = PlanTrust(True, True, True, True, True, True)
+    trusted = PlanTrust(*(True,) * 7)
     assert decide(Conditions(**live, **well, plan=trusted)).why == "plan"
     assert decide(Conditions(**live, **{**well, "state_known": False}, plan=trusted)).why == "state_unknown"
     assert decide(Conditions(**{**live, "armed": False}, **well, plan=trusted)).why == "not_armed"
-    parts = ("present", "same_config", "not_from_future", "fresh", "in_control", "in_tolerance")
+    parts = ("model_trusted", "present", "same_config", "not_from_future", "fresh", "in_control", "in_tolerance")
     reasons = [
         decide(Conditions(**live, **well, plan=PlanTrust(**{p: p != part for p in parts}))).why for part in parts
     ]
     assert reasons == [
+        "model_not_trusted",
         "no_plan",
         "plan_for_other_config",
         "plan_from_future",
@@ -54,8 +55,8 @@ def test_the_reason_is_the_first_condition_that_fails():
 
 
 def test_the_house_shows_the_worst_mode_of_its_live_devices():
-    def one(known: bool, plan: bool, armed: bool = True):
-        trust = PlanTrust(*(plan,) * 6)
+    def one(known: bool, plan: bool, armed: bool = True, model: bool = True):
+        trust = PlanTrust(*(plan,) * 6, model)
         return decide(Conditions(armed, False, True, False, False, known, False, False, trust))
 
     assert house_mode([one(True, True)]) == "mpc"
@@ -63,3 +64,10 @@ def test_the_house_shows_the_worst_mode_of_its_live_devices():
     assert house_mode([one(True, True), one(True, False), one(False, True)]) == "safety"
     assert house_mode([one(False, True, armed=False)]) == "released"
     assert house_mode([one(False, True, armed=False), one(True, True)]) == "mpc"
+    left = one(True, True, model=False)
+    assert left.mode == "rule_based"
+    assert house_mode([one(True, True), left]) == "mpc", (
+        "a room whose model has not earned more says nothing of the plan"
+    )
+    assert house_mode([one(True, False), left]) == "rule_based"
+    assert house_mode([left]) == "rule_based"

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from tests.unit.controller.controller_kit import START, battery_plan, make_plan, small_home
 
-from pems_common.messages import RoomPlan
+from pems_common.messages import RoomModel, RoomPlan, Thermal
 from pems_controller.domain.plan_follow import HeldPlan, choose, plan_age_s, plan_wish, refuse, trust
 from pems_controller.domain.state import (
     BatteryState,
@@ -66,6 +66,19 @@ def test_it_expires_two_hours_after_it_was_issued_and_after_its_first_sight():
     # The wall-clock part of house time stood still or was set back: the monotonic clock still counts.
     assert check(plan, state=house(START), mono_s=7_200) == "plan_too_old"
     assert plan_age_s(held(plan), START, 7_200) == 7_200
+
+
+@pytest.mark.parametrize(
+    ("tier", "why"),
+    [("prior", ""), ("control", ""), ("suggest", "model_not_trusted"), ("observe", "model_not_trusted")],
+)
+def test_a_room_whose_model_lost_its_trust_leaves_the_plan_at_once(tier, why):
+    model = RoomModel(ria_k_w=0.004, rea_k_w=0.02, ci_j_k=2.5e6, cm_j_k=1.2e7, heater_w=3_000)
+    thermal = Thermal(room="big", model=model, tier=tier, version="2")
+    plan = held(make_plan(HOME, START))
+    assert trust(HOME, HASH, plan, "room:big", house(), 0.0, thermal).reason_against() == why
+    assert trust(HOME, HASH, plan, "room:small", house(), 0.0).reason_against() == ""
+    assert trust(HOME, HASH, None, "room:big", house(), 0.0, thermal).reason_against() == (why or "no_plan")
 
 
 @pytest.mark.parametrize(

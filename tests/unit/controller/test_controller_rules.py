@@ -6,11 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.unit.controller.controller_kit import START, first_house, prices, small_home
 
-from pems_common.messages import RoomModel, Thermal
 from pems_common.timegrid import SLOT
 from pems_controller.domain.overrides import Override, OverrideProblem, check, wish_of
 from pems_controller.domain.prices import view_prices
-from pems_controller.domain.rules import RuleInputs, lead_time, rule_wish, rule_wishes, thermostat
+from pems_controller.domain.rules import RuleInputs, rule_wish, rule_wishes, thermostat
 from pems_controller.domain.safety import room_limit_broken, safety_duty, safety_wish
 from pems_controller.domain.state import (
     BatteryState,
@@ -82,21 +81,6 @@ def test_preheating_in_the_two_hours_before_the_morning():
     assert wish("room:big", house(at_five, 21.0)) == RoomWish(False)  # prices unknown: no pre-heating
     dear_now = prices(MIDNIGHT, [9.0 if i == 20 else 2.0 for i in range(96)])
     assert wish("room:big", house(at_five, 21.0), dear_now) == RoomWish(False)
-
-
-MODEL = RoomModel(ria_k_w=0.003, rea_k_w=0.012, ci_j_k=3e6, cm_j_k=1.5e7, heater_w=3_000)
-
-
-def test_a_known_room_model_gives_the_lead():
-    lead = lead_time(MODEL, 20.0, 20.0, 0.0, 22.0)
-    assert timedelta(hours=2) < lead <= timedelta(hours=8)
-    assert lead_time(MODEL, 22.0, 22.0, 0.0, 22.0) == timedelta(0)
-    assert lead_time(MODEL, 10.0, 10.0, -30.0, 30.0) == timedelta(hours=8)
-    thermal = {"big": Thermal(room="big", model=MODEL, tier="prior", version="1")}
-    at = MIDNIGHT + timedelta(hours=6) - lead
-    flat = prices(MIDNIGHT - timedelta(hours=12), [2.0] * 144)
-    assert wish("room:big", house(at, 20.0), flat, thermal) == RoomWish(True)
-    assert wish("room:big", house(at, 20.2), flat) == RoomWish(False)
 
 
 def test_the_battery_charges_in_the_eight_cheapest_slots_if_the_spread_pays():

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
+from tests.unit.forecaster.forecaster_makers import the_home
 
+from pems_common.home import Home
 from pems_common.messages import RoomModel
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY
-from pems_forecaster.domain.room_fit.predict import HousePredictor, States
+from pems_forecaster.domain.room_fit.predict import HousePredictor
+from pems_forecaster.domain.room_fit.series import HouseSeries
 
-__all__ = ["TrueRooms", "outdoor_c", "two_rooms"]
+__all__ = ["TrueRooms", "outdoor_c", "true_series", "two_room_home", "two_rooms"]
 
 _STEPS = 3  # of five minutes in a slot
 
@@ -67,6 +70,29 @@ class TrueRooms:
         seen = dict(zip(self.names, readings.tolist(), strict=True)) | self.stuck
         return dict(zip(self.names, heat.tolist(), strict=True)), seen
 
-    def states(self) -> States:
-        """Return where they are."""
-        return States(self.air[None], self.mass[None], np.zeros((1, len(self.names))), np.full(len(self.names), 1.0))
+
+def two_room_home() -> Home:
+    """Return the first house with these two rooms only."""
+    names = {"obyvak", "kuchyne"}
+    rooms = {
+        name: room.model_copy(update={"neighbours": tuple(names - {name})})
+        for name, room in the_home().rooms.items()
+        if name in names
+    }
+    return the_home().model_copy(update={"rooms": rooms})
+
+
+def true_series(days: int, first: int) -> HouseSeries:
+    """Return what their sensors and relays told from a slot on."""
+    rooms = TrueRooms(two_rooms())
+    air, heat = np.empty((2, days * SLOTS_PER_DAY)), np.empty((2, days * SLOTS_PER_DAY))
+    now = np.round(rooms.air, 1)
+    hours = (np.arange(days * SLOTS_PER_DAY, dtype=np.int64) % SLOTS_PER_DAY) // 4
+    for k, hour in enumerate(hours.tolist()):
+        air[:, k] = now
+        parts = [rooms.step(first + k, hour) for _ in range(_STEPS)]
+        heat[:, k] = [np.mean([told[name] for told, _ in parts]) for name in rooms.names]
+        now = np.array([parts[-1][1][name] for name in rooms.names])
+    outdoor = np.array([outdoor_c(first + k) for k in range(len(hours))])
+    air_c, heat_w = (dict(zip(rooms.names, rows, strict=True)) for rows in (air, heat))
+    return HouseSeries(first * SLOT_S, SLOT_S, air_c, heat_w, outdoor, {}, hours, {})

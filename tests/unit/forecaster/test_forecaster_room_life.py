@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.unit.forecaster.forecaster_makers import WINTER, calendar, the_home
-from tests.unit.forecaster.forecaster_true_rooms import TrueRooms, outdoor_c, two_rooms
+from tests.unit.forecaster.forecaster_makers import WINTER, calendar
+from tests.unit.forecaster.forecaster_true_rooms import TrueRooms, outdoor_c, two_room_home, two_rooms
 
 from pems_common.bus import MemoryBus
 from pems_common.clock import FakeClock
@@ -24,13 +24,7 @@ from pems_forecaster.domain.rooms import prior_version
 from pems_forecaster.room_life import RoomLife
 
 ROOMS = ("obyvak", "kuchyne")
-HOME = the_home().model_copy(
-    update={
-        "rooms": {
-            name: the_home().rooms[name].model_copy(update={"neighbours": tuple({*ROOMS} - {name})}) for name in ROOMS
-        }
-    }
-)
+HOME = two_room_home()
 NIGHT = WINTER + timedelta(hours=2, minutes=59)  # 3:59 in Prague
 
 

@@ -10,7 +10,10 @@ from math import exp
 
 from pems_common.messages import RoomModel
 
-__all__ = ["DiscreteRoom", "discretise"]
+__all__ = ["DISTURBANCE_FADE_H", "DiscreteRoom", "discretise"]
+
+DISTURBANCE_FADE_H = 24.0
+"""With this time constant an estimated disturbance is taken to fade in the hours ahead."""
 
 
 @dataclass(frozen=True)

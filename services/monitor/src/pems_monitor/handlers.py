@@ -29,6 +29,7 @@ from pems_monitor.domain.alerts import AlertBook
 from pems_monitor.domain.kpi import DayLedger, Kpi
 from pems_monitor.domain.measured import SlotMeans, merged_past
 from pems_monitor.domain.plan_view import PAST, PlanView, plan_view
+from pems_monitor.domain.room_models import read_room_models
 from pems_monitor.domain.state import DayScore, HouseState, ServiceHealth
 
 __all__ = ["Documents", "MonitorHandlers"]
@@ -145,6 +146,13 @@ class MonitorHandlers:
         if series:
             self._history, self._history_start = series, start
             self._refresh_past()
+
+    def set_room_models(self, answer: Mapping[str, Any]) -> None:
+        """Keep what the forecaster told of the rooms' models; an empty answer keeps the last one."""
+        models = read_room_models(answer)
+        if answer and models != self._state.room_models:
+            self._state = replace(self._state, room_models=models)
+            self._version += 1
 
     def dismiss_alert(self, alert: Alert) -> None:
         """End an alert by hand."""

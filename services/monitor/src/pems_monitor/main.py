@@ -63,7 +63,7 @@ def install(
 async def look_around(
     handlers: MonitorHandlers, clients: ServiceClients, clock: Clock, bus_up: Callable[[], Awaitable[bool]]
 ) -> None:
-    """Ask the services how they are, and ingest for the measured past, for ever (wall time)."""
+    """Ask the services how they are, ingest for the past, the forecaster for the rooms, for ever (wall time)."""
     next_history_s = 0.0
     while True:
         services = [await clients.health(name) for name in clients.names]
@@ -74,6 +74,7 @@ async def look_around(
             window: tuple[datetime, datetime] = handlers.history_window
             start = window[0] - timedelta(hours=1)
             handlers.set_history(start, await clients.history(start, window[1]))
+            handlers.set_room_models(await clients.room_models())
         await clock.sleep_wall(_HEALTH_EVERY_S)
 
 

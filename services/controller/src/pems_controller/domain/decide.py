@@ -97,6 +97,8 @@ def _decide_one(home: Home, device: str, inputs: HouseInputs) -> tuple[Decision,
     override = inputs.overrides.get(device)
     if override is not None and override.until <= inputs.state.at:
         override = None
+    kind, _, name = device.partition(":")
+    thermal = inputs.thermal.get(name) if kind == "room" else None
     decision = decide(
         Conditions(
             armed=inputs.armed,
@@ -107,7 +109,7 @@ def _decide_one(home: Home, device: str, inputs: HouseInputs) -> tuple[Decision,
             state_known=known,
             limit_broken=broken,
             overridden=override is not None,
-            plan=trust(home, inputs.config_hash, inputs.plan, device, inputs.state, inputs.mono_s),
+            plan=trust(home, inputs.config_hash, inputs.plan, device, inputs.state, inputs.mono_s, thermal),
         )
     )
     if decision.acts_as == "safety":

@@ -10,6 +10,8 @@ from pems_common.messages import Mode
 
 __all__ = ["Conditions", "Decision", "PlanTrust", "decide", "house_mode"]
 
+MODEL_NOT_TRUSTED = "model_not_trusted"
+
 
 @dataclass(frozen=True)
 class PlanTrust:
@@ -22,6 +24,7 @@ class PlanTrust:
         fresh: Neither `issued_at` nor its first sight is 2 h ago or more.
         in_control: The slot lies before `control_until`.
         in_tolerance: What is measured is near what the plan expected.
+        model_trusted: The device's model, where it has one, is of a tier that lets plans decide.
     """
 
     present: bool = False
@@ -30,10 +33,12 @@ class PlanTrust:
     fresh: bool = False
     in_control: bool = False
     in_tolerance: bool = False
+    model_trusted: bool = False
 
     def reason_against(self) -> str:
         """Code of the first condition that fails; empty when the plan is trusted."""
         checks = (
+            (MODEL_NOT_TRUSTED, self.model_trusted),  # first: such a room is in no plan, and this is why
             ("no_plan", self.present),
             ("plan_for_other_config", self.same_config),
             ("plan_from_future", self.not_from_future),
@@ -123,6 +128,10 @@ _WORST_FIRST: tuple[Mode, ...] = ("safety", "rule_based", "manual", "mpc")
 
 
 def house_mode(decisions: list[Decision]) -> Mode:
-    """Return the worst mode of the live devices; `released` when none is live."""
-    modes = {d.mode for d in decisions if d.live}
+    """Return the worst mode of the live devices; `released` when none is live.
+
+    A room that is left to the rules because its model has not earned more does not count, unless there is nothing else.
+    """
+    live = [d for d in decisions if d.live]
+    modes = {d.mode for d in live if d.why != MODEL_NOT_TRUSTED} or {d.mode for d in live}
     return next((mode for mode in _WORST_FIRST if mode in modes), "released")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import ceil, floor
 
 from pems_common.home import Home
-from pems_common.messages import BatteryPlan, Plan, RoomPlan
+from pems_common.messages import BatteryPlan, Plan, RoomPlan, Thermal
 from pems_controller.domain.ladder import PlanTrust
 from pems_controller.domain.state import BatteryWish, EvWish, HouseState, RoomState, RoomWish, WaterWish, Wish
 
@@ -22,6 +22,7 @@ _GUARD_ABOVE_PLAN_K = 0.5
 _GUARD_HYSTERESIS_K = 0.2
 _STEP_S = 900
 _SLOTS_MAX = 96 * 4
+_PLAN_DECIDES = frozenset({"prior", "control"})  # tiers of a room's model
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,26 @@ def _covers(plan: Plan, device: str) -> bool:
 
 
 def trust(
-    home: Home, config_hash: str, held: HeldPlan | None, device: str, state: HouseState, mono_s: float
+    home: Home,
+    config_hash: str,
+    held: HeldPlan | None,
+    device: str,
+    state: HouseState,
+    mono_s: float,
+    thermal: Thermal | None = None,
 ) -> PlanTrust:
-    """Check every condition under which the plan is followed for a device."""
+    """Check every condition under which the plan is followed for a device.
+
+    A room whose model fell to tier `observe` or `suggest` after the plan was made leaves the plan at once: the next
+    plan, which leaves it to the rules too, may be an hour away. Minimum times of its relay hold as ever.
+    """
+    model_trusted = thermal is None or thermal.tier in _PLAN_DECIDES
     if held is None:
-        return PlanTrust()
+        return PlanTrust(model_trusted=model_trusted)
     plan, now = held.plan, state.at
     index = _slot(plan, now)
     if index is None or not _covers(plan, device):
-        return PlanTrust()
+        return PlanTrust(model_trusted=model_trusted)
     kind, _, name = device.partition(":")
     in_tolerance = True
     if kind == "room":
@@ -119,6 +131,7 @@ def trust(
         fresh=plan_age_s(held, now, mono_s) < TRUSTED_FOR.total_seconds(),
         in_control=plan.start + index * timedelta(seconds=plan.step_s) < plan.control_until,
         in_tolerance=in_tolerance,
+        model_trusted=model_trusted,
     )
 
 

@@ -2,6 +2,10 @@
 
 They need no forecast. Prices and room models make them better when known, nothing depends on them. The same
 functions are the counterfactual that plans are compared with (`rule_wishes`).
+
+What a room's model is used for depends on its tier: `observe` for nothing (a fixed lead before a warmer time);
+`prior` for the lead; `suggest` and `control` also for stopping early, when the slab is already warm enough to carry
+the air to the target. However wrong a model is, the thermostat at the lower edge of the comfort band is asked first.
 """
 
 from collections.abc import Mapping
@@ -12,29 +16,29 @@ from math import ceil
 from pems_common.comfort import comfort_target_c
 from pems_common.home import Battery, Ev, Home, WaterHeater
 from pems_common.home.tariff import minutes_of
-from pems_common.messages import RoomModel, Thermal
-from pems_common.thermal import discretise
+from pems_common.messages import Thermal
 from pems_common.timegrid import SLOT, local_midnight, slot_start
 from pems_controller.domain.prices import PriceView
+from pems_controller.domain.room_foresight import LONGEST_LEAD, RoomAhead, foresee
 from pems_controller.domain.state import (
     BatteryState,
     BatteryWish,
     EvState,
     EvWish,
     HouseState,
-    RoomState,
     RoomWish,
     WaterState,
     WaterWish,
     Wish,
 )
 
-__all__ = ["RuleInputs", "lead_time", "rule_wish", "rule_wishes", "thermostat"]
+__all__ = ["RuleInputs", "rule_wish", "rule_wishes", "thermostat"]
 
 HYSTERESIS_K = 0.3
 CHEAP_BOOST_K = 0.5
 FIXED_LEAD = timedelta(hours=2)
-LONGEST_LEAD = timedelta(hours=8)
+EARLIEST_K = 1.0
+COASTS_FOR = timedelta(hours=3)  # a slab gives its heat to the air within about one hour, a thick one within three
 CHARGE_SLOTS = 8
 HEATING_MONTHS = frozenset({10, 11, 12, 1, 2, 3})
 _EV_UNKNOWN_SOC_PCT = 40.0
@@ -61,17 +65,6 @@ def thermostat(temperature_c: float | None, target_c: float, on: bool | None) ->
     return bool(on)
 
 
-def lead_time(model: RoomModel, air_c: float, mass_c: float, outdoor_c: float, target_c: float) -> timedelta:
-    """How long the room heats at full power until its air reaches the target, at most 8 h (2R2C model)."""
-    step = discretise(model, SLOT.total_seconds(), with_neighbours=False)
-    q_air = outdoor_c / model.rea_k_w + (1 - model.heat_to_mass) * model.heater_w
-    lead = timedelta()
-    while air_c < target_c and lead < LONGEST_LEAD:
-        air_c, mass_c = step.step(air_c, mass_c, q_air, model.heat_to_mass * model.heater_w)
-        lead += SLOT
-    return lead
-
-
 def _next_time(home: Home, time_of_day: str, now: datetime) -> datetime:
     """The next instant after now at a local time of day (HH:MM)."""
     zone = home.site.zone
@@ -96,27 +89,57 @@ def _rise_ahead(home: Home, room: str, now: datetime) -> tuple[datetime, float] 
     return None
 
 
-def _room_target_c(home: Home, name: str, room: RoomState, inputs: RuleInputs) -> float:
+@dataclass(frozen=True)
+class _Aim:
+    """What a room's thermostat aims at.
+
+    Attributes:
+        comfort_c: What the schedule asks for now.
+        target_c: That, or more while heat is cheap or a warmer time comes.
+        by: When the warmer time comes, while the room is heated for it.
+    """
+
+    comfort_c: float
+    target_c: float
+    by: datetime | None = None
+
+
+def _room_aim(home: Home, name: str, ahead: RoomAhead | None, inputs: RuleInputs) -> _Aim:
     """Comfort target; more in cheap hours; the coming target in the cheap slots of its lead time."""
     now, prices = inputs.state.at, inputs.prices
-    target = comfort_target_c(home, name, now)
-    if not prices.known:
-        return target
-    if prices.cheap_now:
-        target += CHEAP_BOOST_K
+    comfort = comfort_target_c(home, name, now)
+    if prices.now is None:
+        return _Aim(comfort, comfort)
+    target = comfort + (CHEAP_BOOST_K if prices.cheap_now else 0.0)
     rise = _rise_ahead(home, name, now)
-    if rise is None or room.temperature_c is None:
-        return target
+    if rise is None:
+        return _Aim(comfort, target)
     at, coming = rise
-    lead = FIXED_LEAD
-    known = inputs.thermal.get(name)
-    if known is not None and known.tier != "observe" and inputs.state.outdoor_c is not None:
-        mass_c = known.state.mass_c if known.state is not None else room.temperature_c
-        lead = lead_time(known.model, room.temperature_c, mass_c, inputs.state.outdoor_c, coming)
+    lead = FIXED_LEAD if ahead is None else ahead.lead_time(coming)
     mean = prices.mean_until(at)
-    if now >= at - lead and mean is not None and prices.now is not None and prices.now <= mean + 1e-6:
-        return max(target, coming)
-    return target
+    if coming > target and now >= at - lead and mean is not None and prices.now <= mean + 1e-6:
+        return _Aim(comfort, coming, at)
+    return _Aim(comfort, target)
+
+
+def _room(home: Home, name: str, inputs: RuleInputs) -> RoomWish:
+    """The thermostat; with a model that is trusted it looks at the air as warm as the slab will still make it.
+
+    That only ever stops heating earlier, and for no longer than the air stays above the lower edge of the comfort
+    band, and less than 1 K below what it aims at: a room whose model lies is cool, not cold.
+    """
+    room, thermal = inputs.state.rooms[name], inputs.thermal.get(name)
+    ahead = foresee(home, name, inputs.state, thermal)
+    aim, on = _room_aim(home, name, ahead, inputs), room.relay.on
+    if ahead is None or not ahead.slab_known or thermal is None or thermal.tier == "prior":
+        return RoomWish(thermostat(room.temperature_c, aim.target_c, on))
+    half = HYSTERESIS_K / 2
+    least_c = max(
+        aim.comfort_c - max(0.0, home.comfort.band_below_k - half),
+        aim.target_c - (EARLIEST_K - half),
+    )
+    peak_c = ahead.peak_c(COASTS_FOR if aim.by is None else aim.by - inputs.state.at)
+    return RoomWish(thermostat(ahead.air_c, least_c, on) or thermostat(peak_c, aim.target_c, on))
 
 
 def _battery(home: Home, battery: Battery, state: BatteryState, inputs: RuleInputs) -> BatteryWish:
@@ -179,9 +202,7 @@ def rule_wish(home: Home, device: str, inputs: RuleInputs) -> Wish:
     """
     kind, _, name = device.partition(":")
     if kind == "room":
-        room = inputs.state.rooms[name]
-        target = _room_target_c(home, name, room, inputs)
-        return RoomWish(thermostat(room.temperature_c, target, room.relay.on))
+        return _room(home, name, inputs)
     if kind == "battery" and home.battery is not None:
         return _battery(home, home.battery, inputs.state.battery, inputs)
     if kind == "ev" and home.ev is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pems_common.messages import RoomModel
+from pems_common.thermal import DISTURBANCE_FADE_H
 from pems_forecaster.domain.grid import SLOT_S, SLOTS_PER_DAY, Floats
 from pems_forecaster.domain.room_fit.predict import Beliefs, HousePredictor, States
 
@@ -26,8 +27,6 @@ YESTERDAY = "yesterday"
 _LEAST_SHARE = 0.6
 """Of a day that has to be measured for its error to count."""
 _MOVES_K = 0.2
-_FADE_H = 24.0
-"""The disturbance fades as plans take it."""
 _SHOWN_SLOTS = 4
 _SHOWN = 7 * SLOTS_PER_DAY
 
@@ -139,7 +138,7 @@ class RoomTrial:
         if not models:
             return {}
         day = range(origin.slot, origin.slot + SLOTS_PER_DAY)
-        house = HousePredictor.of(models, SLOT_S, dict.fromkeys(models, Beliefs(fade_h=_FADE_H)))
+        house = HousePredictor.of(models, SLOT_S, dict.fromkeys(models, Beliefs(fade_h=DISTURBANCE_FADE_H)))
         air, mass = house.heat_in(
             np.array(origin.outdoor_c),
             {room: np.array([self._heat_w[slot].get(room, 0.0) for slot in day]) for room in models},

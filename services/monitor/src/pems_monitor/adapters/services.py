@@ -1,4 +1,4 @@
-"""The other services over HTTP: their health, measured history, and the controller's overrides.
+"""The other services over HTTP: their health, measured history, room models, and the controller's overrides.
 
 Every call has a limit in wall time and answers with a plain outcome: a page must not hang on a dead service.
 """
@@ -14,7 +14,7 @@ from pems_common.home import Home
 from pems_monitor.domain.measured import HISTORY_SERIES
 from pems_monitor.domain.state import ServiceHealth
 
-__all__ = ["OverrideOutcome", "OverrideRequest", "ServiceClients"]
+__all__ = ["Outcome", "OverrideRequest", "ServiceClients"]
 
 _HEALTH_TIMEOUT_S = 2.0
 _CALL_TIMEOUT_S = 5.0
@@ -33,8 +33,8 @@ class OverrideRequest:
 
 
 @dataclass(frozen=True)
-class OverrideOutcome:
-    """What became of it. `reason` is the controller's own words, or empty where it did not answer."""
+class Outcome:
+    """What became of a wish. `reason` is the service's own words, or empty where it did not answer."""
 
     ok: bool
     reachable: bool
@@ -89,7 +89,7 @@ class ServiceClients:
             return {}
         return {str(name): [_float(v) for v in values] for name, values in columns.items() if isinstance(values, list)}
 
-    async def set_override(self, request: OverrideRequest) -> OverrideOutcome:
+    async def set_override(self, request: OverrideRequest) -> Outcome:
         """Ask the controller to override a device."""
         body = {
             "action": request.action,
@@ -99,24 +99,51 @@ class ServiceClients:
         }
         return await self._controller("PUT", request.device, body)
 
-    async def end_override(self, device: str) -> OverrideOutcome:
+    async def end_override(self, device: str) -> Outcome:
         """Ask the controller to end the override of a device."""
         return await self._controller("DELETE", device, None)
 
-    async def _controller(self, method: str, device: str, body: Mapping[str, Any] | None) -> OverrideOutcome:
+    async def room_models(self) -> dict[str, Any]:
+        """What the forecaster knows of all rooms; empty where it is away or does not tell."""
+        return await self._forecaster("/v1/rooms")
+
+    async def room_model(self, room: str) -> dict[str, Any]:
+        """What it knows of one room, with parameters and a picture; empty where it is away or does not know it."""
+        return await self._forecaster(f"/v1/rooms/{room}") if room in self._home.rooms else {}
+
+    async def identify_rooms(self) -> Outcome:
+        """Ask the forecaster to identify all rooms anew."""
+        return await self._ask("forecaster", "POST", "/v1/rooms/identify", None)
+
+    async def _forecaster(self, path: str) -> dict[str, Any]:
+        if "forecaster" not in self._urls:
+            return {}
+        url = f"{self._urls['forecaster']}{path}"
+        try:
+            reply = await self._client.get(url, headers=self._headers, timeout=_CALL_TIMEOUT_S)
+        except httpx.HTTPError:
+            return {}
+        if reply.status_code != httpx.codes.OK or len(reply.content) > _MAX_REPLY_BYTES:
+            return {}
+        return _json_object(reply)
+
+    async def _controller(self, method: str, device: str, body: Mapping[str, Any] | None) -> Outcome:
         if device not in self._home.device_names:
-            return OverrideOutcome(False, True, "unknown device")
-        if "controller" not in self._urls:
-            return OverrideOutcome(False, False)
-        url = f"{self._urls['controller']}/v1/overrides/{device}"
+            return Outcome(False, True, "unknown device")
+        return await self._ask("controller", method, f"/v1/overrides/{device}", body)
+
+    async def _ask(self, service: str, method: str, path: str, body: Mapping[str, Any] | None) -> Outcome:
+        if service not in self._urls:
+            return Outcome(False, False)
+        url = f"{self._urls[service]}{path}"
         try:
             reply = await self._client.request(method, url, json=body, headers=self._headers, timeout=_CALL_TIMEOUT_S)
         except httpx.HTTPError:
-            return OverrideOutcome(False, False)
+            return Outcome(False, False)
         if reply.is_success:
-            return OverrideOutcome(True, True)
+            return Outcome(True, True)
         problem = _json_object(reply)
-        return OverrideOutcome(False, True, str(problem.get("detail") or problem.get("title") or "")[:300])
+        return Outcome(False, True, str(problem.get("detail") or problem.get("title") or "")[:300])
 
 
 def _json_object(reply: httpx.Response) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class RoomRow:
         next_switch_at: When the plan switches the relay next; None when it does not, or without a trusted plan.
         next_on: What it switches to.
         strip: Planned heating over the next 24 h.
+        left: A trusted plan leaves the room to its thermostat.
     """
 
     name: str
@@ -51,6 +52,7 @@ class RoomRow:
     mode: DeviceMode | None
     override: OverrideEntry | None
     strip: tuple[OnSpan, ...]
+    left: bool = False
 
 
 def _comfort(temperature_c: float | None, low_c: float, high_c: float) -> Comfort:
@@ -119,6 +121,7 @@ def room_rows(state: HouseState, home: Home, now: datetime) -> list[RoomRow]:
                 mode=modes.get(f"room:{name}"),
                 override=overrides.get(f"room:{name}"),
                 strip=_strip(plan, planned.relay_on, now) if plan and planned else (),
+                left=trusted and planned is None,
             )
         )
     return rows

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pems_common.messages import (
     Alert,
@@ -18,7 +18,7 @@ from pems_common.messages import (
     Weather,
 )
 
-__all__ = ["DayScore", "HouseState", "PastSlots", "ServiceHealth", "ServiceState"]
+__all__ = ["DayScore", "HouseState", "PastSlots", "RoomFacts", "RoomModels", "ServiceHealth", "ServiceState"]
 
 ServiceState = Literal["ready", "degraded", "down", "unknown"]
 
@@ -62,6 +62,52 @@ class DayScore:
 
 
 @dataclass(frozen=True)
+class RoomFacts:
+    """What is known of a room's thermal model; None or empty where unknown.
+
+    Attributes:
+        tier: prior, observe, suggest or control.
+        since: Since when it is of that tier.
+        mae_c: Mean error of what it says 24 h ahead [K].
+        simple_mae_c: That of "same as yesterday" [K].
+        p95_c: Error that 95 % of the hours stay below [K].
+        days: Days of data.
+        excitation: How much the room was heated and left alone, 0..1.
+        loss_w_k: Loss to outdoors [W/K].
+        time_constant_h: How slowly it cools [h].
+        heater_w: Power of its heating [W].
+        warnings: What is wrong with sensor, heating or data, in words.
+        left_out_h: Hours that taught nothing, by reason.
+        methods: Share of each method in what is said of the room.
+        parameters: `{value, low, high, unit}` by name.
+    """
+
+    tier: str = ""
+    since: datetime | None = None
+    mae_c: float | None = None
+    simple_mae_c: float | None = None
+    p95_c: float | None = None
+    days: float | None = None
+    excitation: float | None = None
+    loss_w_k: float | None = None
+    time_constant_h: float | None = None
+    heater_w: float | None = None
+    warnings: tuple[str, ...] = ()
+    left_out_h: Mapping[str, float] = field(default_factory=dict)
+    methods: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RoomModels:
+    """What the forecaster tells of all rooms, when it identified them last, and whether it does so now."""
+
+    rooms: Mapping[str, RoomFacts] = field(default_factory=dict)
+    identified_at: datetime | None = None
+    running: bool = False
+
+
+@dataclass(frozen=True)
 class HouseState:
     """Latest messages; None or empty until the first one came.
 
@@ -88,3 +134,4 @@ class HouseState:
     ended_alerts: tuple[Alert, ...] = ()
     services: tuple[ServiceHealth, ...] = ()
     past: PastSlots | None = None
+    room_models: RoomModels = RoomModels()

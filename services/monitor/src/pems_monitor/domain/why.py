@@ -24,6 +24,10 @@ WHY: dict[str, tuple[str, str]] = {
         "Reality is too far from what the plan expected; a new plan is on its way",
         "Skutečnost je příliš daleko od plánu; vzniká nový",
     ),
+    "model_not_trusted": (
+        "Its thermal model is not proven: its thermostat keeps it",
+        "Jeho tepelný model není ověřený: drží ho termostat",
+    ),
     "state_unknown": ("Its sensor has been silent too long", "Čidlo se příliš dlouho neozvalo"),
     "hard_limit_broken": ("A safety limit was reached", "Byl dosažen bezpečnostní limit"),
     "stopping": ("PEMS is shutting down", "PEMS se vypíná"),

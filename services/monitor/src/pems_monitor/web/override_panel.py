@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from nicegui import ui
 
 from pems_common.messages import OverrideEntry
-from pems_monitor.adapters.services import OverrideOutcome, OverrideRequest
+from pems_monitor.adapters.services import Outcome, OverrideRequest
 from pems_monitor.domain.formats import clock_time, day_and_time, duration
 from pems_monitor.domain.override_form import DURATIONS_MIN, ActionChoice, choices
 from pems_monitor.domain.room_names import device_title
@@ -69,7 +69,7 @@ class OverridePanel:
             ui.notify(ctx.tr("over.failed", why=_why(ctx, outcome)), type="negative")
 
 
-def _why(ctx: PageContext, outcome: OverrideOutcome) -> str:
+def _why(ctx: PageContext, outcome: Outcome) -> str:
     if not outcome.reachable:
         return ctx.tr("over.unreachable")
     return outcome.reason or ctx.tr("over.refused")

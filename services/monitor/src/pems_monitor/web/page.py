@@ -24,6 +24,7 @@ from pems_monitor.web.login import language_of
 from pems_monitor.web.now_panel import FiguresPanel, FlowPanel, StatePanel
 from pems_monitor.web.override_panel import OverrideDialog, OverridePanel
 from pems_monitor.web.plan_panel import PlanPanel
+from pems_monitor.web.room_model_dialog import RoomModelDialog
 from pems_monitor.web.rooms_panel import RoomsPanel
 
 __all__ = ["install_page"]
@@ -77,7 +78,7 @@ class _Page:
         ui.colors(primary="#1f7a4d", positive="#2f9e5f", negative="#b3362b", warning="#a86400", info="#2f64ad")
         theme = ctx.session.theme
         self._theme = ui.dark_mode({"dark": True, "light": False}.get(theme))
-        dialog, keys = OverrideDialog(ctx), KeysDialog(ctx)
+        dialog, keys, model = OverrideDialog(ctx), KeysDialog(ctx), RoomModelDialog(ctx)
         self._header = Header(
             ctx, on_theme=self._set_theme, on_language=self._turn_language, on_keys=keys.open, on_logout=self._logout
         )
@@ -88,7 +89,7 @@ class _Page:
             figures = FiguresPanel(ctx)
             self._plan = PlanPanel(ctx)
             forecasts = ForecastPanel(ctx)
-            rooms = RoomsPanel(ctx, dialog.open)
+            rooms = RoomsPanel(ctx, dialog.open, model.open)
             with box("two"):
                 overrides, alerts = OverridePanel(ctx, dialog), AlertsPanel(ctx)
             text(f"PEMS · {ctx.home.site.name} · {ctx.home.site.timezone}", "foot")

@@ -11,14 +11,13 @@ import numpy as np
 from pems_common.comfort import comfort_band_c, comfort_target_c
 from pems_common.home import Home
 from pems_common.messages import Thermal
-from pems_common.thermal import discretise
+from pems_common.thermal import DISTURBANCE_FADE_H, discretise
 from pems_optimizer.domain.problem import Bools, Floats, RoomSet
 
-__all__ = ["RelayHistory", "RoomInputs", "build_rooms", "joint_step"]
+__all__ = ["AirInputs", "RelayHistory", "RoomInputs", "air_input_w", "build_rooms", "joint_step"]
 
-_DISTURBANCE_TIME_H = 24.0
-_PRIOR_MARGIN_K = 0.25
-_MARGIN_K = 0.15
+# A model of which little is known yet keeps further from the band's edge. Other tiers are not planned.
+_MARGIN_K = {"prior": 0.25, "control": 0.15}
 _TAYLOR_TERMS = 15  # the rest is below 0.5^16 / 16!, 1e-18
 
 
@@ -40,14 +39,20 @@ class RelayHistory:
 
 
 @dataclass(frozen=True)
-class RoomInputs:
-    """What all rooms share over the horizon: slots, weather (T,), sun on facades [W/m2] (T,), money."""
+class AirInputs:
+    """Slots, and what acts on the air of all rooms in them: weather (T,), sun on facades [W/m2] (T,)."""
 
     start: datetime
     slots: int
     step: timedelta
     outdoor_c: Floats
     solar_w_m2: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class RoomInputs(AirInputs):
+    """What all planned rooms share over the horizon: also money."""
+
     heat_price_czk_kwh: float
     cheap_price_czk_kwh: float
 
@@ -97,15 +102,18 @@ def joint_step(thermals: list[Thermal], coupling_w_k: Floats, step_s: float) -> 
     return np.asarray(full[: 2 * count, : 2 * count]), np.asarray(full[: 2 * count, 2 * count :])
 
 
-def _air_input_w(
+def air_input_w(
     home: Home,
     thermal: Thermal,
-    inputs: RoomInputs,
+    inputs: AirInputs,
     planned: frozenset[str],
     fixed_air_c: Mapping[str, float],
     zone: ZoneInfo,
 ) -> Floats:
-    """Everything that enters the air node but heating and planned neighbours (T,)."""
+    """Return everything that enters the air node but heating and planned neighbours (T,) [W].
+
+    Neighbours are as warm as `fixed_air_c` says, else as they should be; what is no room of this house is outdoors.
+    """
     model = thermal.model
     total = inputs.outdoor_c / model.rea_k_w
     for facade, aperture in model.solar_m2.items():
@@ -115,7 +123,7 @@ def _air_input_w(
     gains = [model.gains_w.get(str(at.astimezone(zone).hour), 0.0) for at in starts]
     hours = (np.arange(inputs.slots) + 0.5) * inputs.step.total_seconds() / 3600.0
     disturbance = 0.0 if thermal.state is None else thermal.state.disturbance_w
-    total = total + np.array(gains) + disturbance * np.exp(-hours / _DISTURBANCE_TIME_H)
+    total = total + np.array(gains) + disturbance * np.exp(-hours / DISTURBANCE_FADE_H)
     for other, conductance in model.neighbours.items():
         if other in planned:
             continue
@@ -178,11 +186,11 @@ def build_rooms(
     for name, (wish, until) in held_target_c.items():
         r = index[name]
         low[:until, r], high[:until, r], target[:until, r] = wish - 0.3, wish + 0.7, wish
-    margin = np.array([_PRIOR_MARGIN_K if t.tier == "prior" else _MARGIN_K for t in thermals])
+    margin = np.array([_MARGIN_K[t.tier] for t in thermals])
     capacity = np.array([[t.model.ci_j_k, t.model.cm_j_k] for t in thermals]).reshape(count, 2) / 3600.0
     air_input = np.zeros((slots, count))
     for r, thermal in enumerate(thermals):
-        air_input[:, r] = _air_input_w(home, thermal, inputs, frozenset(names), fixed_air_c, home.site.zone)
+        air_input[:, r] = air_input_w(home, thermal, inputs, frozenset(names), fixed_air_c, home.site.zone)
     history = [relays.get(name, RelayHistory()) for name in names]
     forced_on: Bools = np.zeros((slots, count), dtype=np.bool_)
     for r, relay in enumerate(history):

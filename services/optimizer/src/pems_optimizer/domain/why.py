@@ -28,6 +28,12 @@ _GRID = (56, 9)
 _REBIDS = 2
 _PARTS = ("energy", "wear", "peak", "comfort", "switching")
 _SEARCH_SHARE = 0.6  # of the time, for the others to change their mind
+_LEFT = {
+    "no_model": "there is no model of it yet",
+    "model_not_trusted": 'its model is no better than "same as yesterday"',
+    "model_on_trial": "its model is on trial, and the controller's rules run it meanwhile",
+    "no_temperature": "its temperature is not known",
+}
 
 
 class WishError(PemsError):
@@ -57,6 +63,14 @@ def _devices(problem: PlanningProblem) -> list[str]:
     return names + [f"appliance:{spec.name}" for spec in problem.appliances]
 
 
+def _why_left(problem: PlanningProblem, device: str) -> str | None:
+    """Why a room is left to its thermostat, in words; None where it is planned, or no room."""
+    for note in problem.notes:
+        if note.code == "room_left_to_thermostat" and device == f"room:{note.params['room']}":
+            return _LEFT.get(str(note.params["why"]), str(note.params["why"]))
+    return None
+
+
 def read_wish(problem: PlanningProblem, wish: Mapping[str, Any]) -> Question:
     """Read `{device, slot, action, zone?}`.
 
@@ -66,6 +80,8 @@ def read_wish(problem: PlanningProblem, wish: Mapping[str, Any]) -> Question:
     device, slot, action = str(wish.get("device", "")), wish.get("slot"), str(wish.get("action", ""))
     known = _devices(problem) + ["ev"] * (problem.ev is not None) + ["battery"] * (problem.battery is not None)
     if device not in known:
+        if (left := _why_left(problem, device)) is not None:
+            raise WishError(f"{device} is left to its thermostat: {left}", remedy=f"ask for one of {', '.join(known)}")
         raise WishError(f"device {device!r} is not part of this plan", remedy=f"ask for one of {', '.join(known)}")
     if isinstance(slot, bool) or not isinstance(slot, int) or not 0 <= slot < problem.slots:
         raise WishError(f"slot {slot!r} is not in this plan", remedy=f"ask for a slot from 0 to {problem.slots - 1}")
