@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from tests.unit.forecaster.forecaster_makers import WINTER, make_prices, make_weather
-from tests.unit.forecaster.test_forecaster_handlers import World
+from tests.unit.forecaster.test_forecaster_handlers import FakeHistory, World
 
 from pems_common.auth import Auth
 from pems_common.clock import FakeClock
@@ -17,6 +18,7 @@ from pems_forecaster.adapters.history_http import HistoryHttp
 from pems_forecaster.adapters.state_file import StateFile
 from pems_forecaster.adapters.trainers import InlineTrainer
 from pems_forecaster.api import forecaster_router
+from pems_forecaster.domain.room_fit.series import HouseSeries
 
 
 @pytest.fixture
@@ -169,3 +171,38 @@ def test_state_file_is_replaced_whole(tmp_path):
     with pytest.raises(ValueError):
         file.save({"a": float("nan")})
     assert file.load() == {"a": 2}
+
+
+async def test_rooms_are_shown_and_identified_on_demand(tmp_path):
+    history = FakeHistory(away=0)
+    world = World(history=history, state_dir=tmp_path / "state", trainer=InlineTrainer())
+    auth = Auth.open(ServiceSettings(data=tmp_path), world.clock)
+    app, key = FastAPI(), {"X-API-Key": auth.internal_key}
+    app.include_router(forecaster_router(world.handlers, auth))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://testserver") as client:
+        shown = (await client.get("/v1/rooms")).json()
+        assert {room["tier"] for room in shown["rooms"]} == {"prior"}
+        assert shown["identified_at"] is None
+        assert shown["job"] is None
+        one = (await client.get("/v1/rooms/obyvak")).json()
+        assert one["parameters"]["rea_k_w"]["low"] < 1.0 / one["loss_w_k"] < one["parameters"]["rea_k_w"]["high"]
+        assert (await client.get("/v1/rooms/sklep")).status_code == 404
+        assert (await client.post("/v1/rooms/identify")).status_code == 401
+        assert (await client.post("/v1/rooms/identify", headers=key)).status_code == 202
+        world.handlers.rooms._history = nothing_measured
+        await world.handlers.rooms.tick()
+        job = (await client.get("/v1/rooms")).json()["job"]
+        assert job["state"] == "failed"
+        assert "10 days" in job["what"]
+
+
+async def nothing_measured(now, days):
+    unknown = np.full(96, np.nan)
+    return HouseSeries((now - 96) * 900, 900, {"obyvak": unknown}, {}, unknown, {}, np.zeros(96, dtype=np.int64), {})
+
+
+async def test_without_a_history_rooms_are_not_identified(served):
+    _, client, _ = served
+    refused = await client.get("/v1/rooms")
+    assert refused.status_code == 404
+    assert "history" in refused.json()["detail"]["remedy"]
