@@ -8,7 +8,7 @@ The house runs on its own rules (no plans): what matters here is what the foreca
 otherwise than home.yaml says (turned by 40 degrees, a fifth smaller), as name plates lie: there is something to learn.
 Prints one JSON line for each change of a model, each week, and kind. On day `--force` a person rolls the first active
 model back. `--check` exits 1 where no model was ever active, a rollback failed, P10-P90 of a kind held less than 72 or
-more than 90 %, or memory grew by 5 % or more over the second half.
+more than 90 % of all its lead days, or memory grew by 5 % or more over the second half.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def _judge(
     growth_pct = 100 * (max(memory[half:]) / memory[half] - 1)
     for kind in LIVE_KINDS:
         daily = [s[kind].metrics for s in (_by_kind(found) for found in scores[half:]) if kind in s]
-        covered = [m["coverage_day1"] for m in daily if "coverage_day1" in m]
+        covered = [value for m in daily for name, value in m.items() if name.startswith("coverage_day")]
         skill = [m["skill_day1"] for m in daily if "skill_day1" in m]
         coverage_pct = round(sum(covered) / max(len(covered), 1), 1)
         row: Row = {
