@@ -95,14 +95,29 @@ def test_a_true_model_takes_overshoot_away_and_keeps_the_room_in_its_band(plain:
     foreseen = simulate(believed(tier))
     day = by_day(plain)
     over_plain, over = ((c.air_c - c.target_c)[day].max() for c in (plain, foreseen))
-    assert over_plain > 0.5
+    assert over_plain > 0.45
     assert over < 0.5 * over_plain
     assert (foreseen.air_c - foreseen.target_c)[day].min() > -0.5
 
 
-@pytest.mark.parametrize("tier", ["prior", "observe"])
-def test_without_trust_the_thermostat_is_the_plain_one(plain: Days, tier: str):
-    assert (simulate(believed(tier)).on == plain.on).all()
+def test_without_trust_the_thermostat_is_the_plain_one(plain: Days):
+    assert (simulate(believed("observe")).on == plain.on).all()
+
+
+def test_a_prior_model_gives_a_lead_but_stops_nothing_early(plain: Days):
+    prior, day = simulate(believed("prior")), by_day(plain)
+    six = timedelta(hours=6) // TICK
+    assert prior.air_c[six] > plain.air_c[six]
+    assert (prior.air_c - prior.target_c)[day].max() > 0.4
+
+
+def test_a_room_that_needs_its_lead_heats_in_dear_hours_too():
+    """Before that only cheap ones are taken: the family is warm at six, whatever it costs."""
+    dear_from_two = [1.0] * 8 + [9.0] * 88
+    course = simulate(believed(), known=prices(MIDNIGHT, dear_from_two), outdoor_c=0.0)
+    six = timedelta(hours=6) // TICK
+    assert course.air_c[six] > 21.5
+    assert course.on[: timedelta(hours=2) // TICK].any()
 
 
 def test_a_room_is_heated_for_the_morning_and_stops_before_it_gets_there():

@@ -73,14 +73,17 @@ def test_cheap_hours_lift_the_target():
     assert wish("room:big", house(temperature_c=22.2), flat) == RoomWish(False)
 
 
-def test_preheating_in_the_two_hours_before_the_morning():
+def test_preheating_in_the_two_hours_before_the_morning_and_before_that_in_cheap_slots():
     at_five, at_three = MIDNIGHT + timedelta(hours=5), MIDNIGHT + timedelta(hours=3)
     flat = prices(MIDNIGHT, [2.0] * 96)
     assert wish("room:big", house(at_five, 21.0), flat) == RoomWish(True)
-    assert wish("room:big", house(at_three, 21.0), flat) == RoomWish(False)
-    assert wish("room:big", house(at_five, 21.0)) == RoomWish(False)  # prices unknown: no pre-heating
-    dear_now = prices(MIDNIGHT, [9.0 if i == 20 else 2.0 for i in range(96)])
-    assert wish("room:big", house(at_five, 21.0), dear_now) == RoomWish(False)
+    assert wish("room:big", house(at_three, 21.0), flat) == RoomWish(True)
+    assert wish("room:big", house(MIDNIGHT + timedelta(hours=1), 21.0), flat) == RoomWish(False)
+    assert wish("room:big", house(at_five, 21.0)) == RoomWish(True), "the family is to be warm, prices or not"
+    dear = {i: prices(MIDNIGHT, [9.0 if k == i else 2.0 for k in range(96)]) for i in (12, 20)}
+    assert wish("room:big", house(at_five, 21.0), dear[20]) == RoomWish(True)
+    assert wish("room:big", house(at_three, 21.0), dear[12]) == RoomWish(False)
+    assert wish("room:big", house(at_three, 21.0)) == RoomWish(False)
 
 
 def test_the_battery_charges_in_the_eight_cheapest_slots_if_the_spread_pays():

@@ -37,6 +37,7 @@ __all__ = ["RuleInputs", "rule_wish", "rule_wishes", "thermostat"]
 HYSTERESIS_K = 0.3
 CHEAP_BOOST_K = 0.5
 FIXED_LEAD = timedelta(hours=2)
+LEAST_LEAD = timedelta(hours=1)  # whatever a model says: it may lie
 EARLIEST_K = 1.0
 COASTS_FOR = timedelta(hours=3)  # a slab gives its heat to the air within about one hour, a thick one within three
 CHARGE_SLOTS = 8
@@ -105,19 +106,18 @@ class _Aim:
 
 
 def _room_aim(home: Home, name: str, ahead: RoomAhead | None, inputs: RuleInputs) -> _Aim:
-    """Comfort target; more in cheap hours; the coming target in the cheap slots of its lead time."""
+    """Comfort target; more in cheap hours; the coming target in its lead time, and before that in cheap slots."""
     now, prices = inputs.state.at, inputs.prices
     comfort = comfort_target_c(home, name, now)
-    if prices.now is None:
-        return _Aim(comfort, comfort)
     target = comfort + (CHEAP_BOOST_K if prices.cheap_now else 0.0)
     rise = _rise_ahead(home, name, now)
-    if rise is None:
+    if rise is None or rise[1] <= target:
         return _Aim(comfort, target)
     at, coming = rise
-    lead = FIXED_LEAD if ahead is None else ahead.lead_time(coming)
+    lead = FIXED_LEAD if ahead is None else max(ahead.lead_time(coming), LEAST_LEAD)
     mean = prices.mean_until(at)
-    if coming > target and now >= at - lead and mean is not None and prices.now <= mean + 1e-6:
+    cheap = prices.now is not None and mean is not None and prices.now <= mean + 1e-6
+    if now >= at - lead or (cheap and now >= at - 2 * lead):
         return _Aim(comfort, coming, at)
     return _Aim(comfort, target)
 

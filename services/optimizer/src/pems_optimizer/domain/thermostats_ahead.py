@@ -28,7 +28,7 @@ def _lead_slots(model: RoomModel, rise_k: float, spare_w: float) -> int:
 
 
 def rule_targets_c(model: RoomModel, comfort_c: Floats, spare_w: float, buy: Floats, cheap: Bools) -> Floats:
-    """Return what the rules let a thermostat aim at (T,) [C]: more in cheap slots, a rise ahead unless that is dear.
+    """Return what the rules let a thermostat aim at (T,) [C]: more in cheap slots, a rise ahead.
 
     Args:
         model: Of the room.
@@ -39,8 +39,9 @@ def rule_targets_c(model: RoomModel, comfort_c: Floats, spare_w: float, buy: Flo
     """
     target = comfort_c + _CHEAP_BOOST_K * cheap
     for rise in (np.flatnonzero(np.diff(comfort_c) > 0.0) + 1).tolist():
-        for t in range(max(0, rise - _lead_slots(model, comfort_c[rise] - comfort_c[rise - 1], spare_w)), rise):
-            if buy[t] <= buy[t:rise].mean() + 1e-6:
+        lead = _lead_slots(model, comfort_c[rise] - comfort_c[rise - 1], spare_w)
+        for t in range(max(0, rise - 2 * lead), rise):
+            if t >= rise - lead or buy[t] <= buy[t:rise].mean() + 1e-6:
                 target[t] = max(target[t], comfort_c[rise])
     return np.asarray(target, dtype=np.float64)
 
