@@ -217,6 +217,57 @@ def forecast_backtest(
     raise typer.Exit(run_backtest(options, Console(soft_wrap=True)))
 
 
+@app.command()
+def identify(
+    data: Annotated[Path, typer.Option(help="CSV of the rooms' history (docs/rooms.md).")],
+    room: Annotated[str | None, typer.Option(help="Tell of this room only; the others are its neighbours.")] = None,
+    site: Annotated[Path | None, typer.Option(help="home.yaml, where the rooms are in it.")] = None,
+    heater_w: Annotated[float | None, typer.Option(min=1.0, help="Heater's power, for columns `relay` [W].")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the models here (JSON).")] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the last days beside the models (PNG).")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw them here instead (PNG, SVG, PDF).")] = None,
+) -> None:
+    """Identify a thermal model of each room from its own history."""
+    from rich.console import Console
+
+    from pems_cli.identify import IdentifyOptions, run_identify
+
+    drawn = picture or ((output or Path(data.name)).with_suffix(".png") if plot else None)
+    options = IdentifyOptions(data, room, site, heater_w, output, drawn)
+    raise typer.Exit(run_identify(options, Console(soft_wrap=True)))
+
+
+@app.command()
+def report(
+    first: Annotated[str | None, typer.Option("--from", help="First local day: 2026-01-15. Default: 30 days.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last local day. Default: today.")] = None,
+    baseline_from: Annotated[str | None, typer.Option(help="First day of a time without PEMS.")] = None,
+    baseline_to: Annotated[str | None, typer.Option(help="Its last day.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Write the page here.")] = Path("report.html"),
+    url: Annotated[str, typer.Option(help="Address of the monitor.", envvar="PEMS_MONITOR_URL")] = "",
+    key: Annotated[str, typer.Option(help="API key; a local run's own is found.", envvar="PEMS_API_KEY")] = "",
+    language: Annotated[str, typer.Option(help="en or cs.")] = "en",
+) -> None:
+    """Write how the house did as one HTML page: costs, savings, forecasts, rooms, and what to do."""
+    from rich.console import Console
+
+    from pems_cli.paths import data_directory
+    from pems_cli.report import ReportOptions, run_report
+    from pems_cli.why import internal_key
+
+    options = ReportOptions(
+        first,
+        last,
+        baseline_from,
+        baseline_to,
+        output,
+        url or "http://127.0.0.1:8080",
+        key or internal_key(data_directory()),
+        language,
+    )
+    raise typer.Exit(run_report(options, Console(soft_wrap=True)))
+
+
 @config_app.command("check")
 def config_check(
     file: Annotated[Path | None, typer.Argument(help="Default: PEMS_HOME, else config/home.yaml.")] = None,

@@ -23,7 +23,8 @@ from pems_forecaster.adapters.lesson_store import LessonStore
 from pems_forecaster.adapters.state_file import StateFile
 from pems_forecaster.domain.grid import SLOTS_PER_DAY, LocalCalendar, slot_at, slot_no
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
-from pems_forecaster.domain.room_fit.identify import RoomFit, time_constant_h
+from pems_forecaster.domain.room_fit.identify import RoomFit
+from pems_forecaster.domain.room_fit.intervals import time_constant_h
 from pems_forecaster.domain.room_fit.kept import fit_from_json, fit_to_json
 from pems_forecaster.domain.room_fit.series import HouseSeries
 from pems_forecaster.domain.room_fit.trust import tier_of

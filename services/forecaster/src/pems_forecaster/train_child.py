@@ -58,15 +58,15 @@ def main(path: Path) -> int:
 
 def _result(head: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> Mapping[str, Any]:
     """Do the work; returns plain data."""
-    home, threads = Home.model_validate(head["home"]), int(head["threads"])
+    home = Home.model_validate(head["home"])
 
     def progress(share: float, what: str) -> None:
         _tell(share=share, what=what)
 
     if head["kind"] == ROOMS:
-        fits = identify_rooms(home, series_of_arrays(arrays), threads=threads, progress=progress)
+        fits = identify_rooms(home, series_of_arrays(arrays), progress=progress)
         return {room: fit_to_json(fit) for room, fit in fits.items()}
-    lessons = Lessons.of_arrays(arrays)
+    lessons, threads = Lessons.of_arrays(arrays), int(head["threads"])
     return train_model(head["kind"], home, lessons, folder, threads=threads, progress=progress).to_json()
 
 

@@ -91,13 +91,12 @@ def train_model(
     )
 
 
-def identify_rooms(home: Home, series: HouseSeries, *, threads: int, progress: Progress) -> dict[str, RoomFit]:
+def identify_rooms(home: Home, series: HouseSeries, *, progress: Progress) -> dict[str, RoomFit]:
     """Identify the rooms that were measured for `LEAST_ROOM_DAYS`.
 
     Args:
         home: The site.
         series: The rooms' history.
-        threads: Processor threads.
         progress: Called with the share done and what is being done.
 
     Raises:
@@ -114,6 +113,4 @@ def identify_rooms(home: Home, series: HouseSeries, *, threads: int, progress: P
             remedy="wait, and see that room and outdoor sensors are in the history",
         )
     priors = {room: model for room, model in prior_models(home).items() if room in enough}
-    return identify_house(
-        priors, replace(series, air_c=enough), threads=threads, progress=lambda share: progress(share, "rooms")
-    )
+    return identify_house(priors, replace(series, air_c=enough), progress=lambda share: progress(share, "rooms"))

@@ -39,7 +39,7 @@ class InlineTrainer:
         self, home: Home, series: HouseSeries, folder: Path, progress: Progress
     ) -> Mapping[str, RoomFit]:
         """See `Trainer`."""
-        return identify_rooms(home, series, threads=1, progress=progress)
+        return identify_rooms(home, series, progress=progress)
 
     async def drifted(self, skills: Sequence[float]) -> bool:
         """See `Trainer`."""

@@ -10,7 +10,7 @@ __all__ = ["Doubt", "complaints"]
 
 _COARSE_K = 0.25
 _MISSING = 0.2
-_ONE_ROOM_OF_LOSS = 4.0
+_ONE_ROOM_OF_LOSS, _LIVES_FROM_THEM = 4.0, 8.0
 _FEW_DAYS, _LITTLE = 10.0, 0.3
 _FAR = 3.0
 _NOTICED_C = 0.3
@@ -110,6 +110,8 @@ def _of_neighbours(model: RoomModel) -> Iterator[str]:
             f"it exchanges air with {' and '.join(sorted(one))} so freely that they are nearly one room: "
             "the sum of their losses is surer than each"
         )
+    elif sum(model.neighbours.values()) * model.rea_k_w > _LIVES_FROM_THEM:
+        yield "it lives from its neighbours' heat: what it loses itself can hardly be told, its temperature can"
 
 
 def _of_model(model: RoomModel, prior: RoomModel, evidence: Evidence, doubt: Doubt | None) -> Iterator[str]:

@@ -20,9 +20,8 @@ PIECES_PER_DAY = 4.0
 _LEAST_SCALE_K = 0.03
 _DAMPING, _EASIER, _HARDER = 1e-2, 0.25, 6.0
 _STUCK = 1e6
-_ENOUGH = 1e-3  # of the cost, gained in a round
+_ENOUGH = 3e-3  # of the cost, gained in a round
 _START_SPREAD = 0.8
-_PATIENCE = 3
 _AWAY = 20.0  # errors beyond are cut [K]
 _NOTICED_K = 0.4  # what a day's heat has to do to the air to be noticed
 
@@ -76,7 +75,6 @@ class _Run:
     cost: float = np.inf
     normal: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     slope: Floats = field(default_factory=lambda: np.zeros(0))
-    slow: int = 0
     done: bool = False
 
 
@@ -136,7 +134,7 @@ def fit_rooms(
         found = errors_of(*_arguments(problems, runs))
         scales = {run.task: _scale(error) for run, (error, _) in zip(runs, found, strict=True)}
         for run in runs:
-            run.done, run.cost, run.damping, run.slow = False, np.inf, _DAMPING, 0
+            run.done, run.cost, run.damping = False, np.inf, _DAMPING
             run.trial = run.values.copy()
     return [
         _fitted(problems[run.task], run.values, error, jacobian)
@@ -165,13 +163,12 @@ def _step(run: _Run, task: Task, error: Floats, jacobian: Floats, scale_k: float
     away = (run.trial - prior.middle) / prior.spread
     cost = weight * float(loss.sum()) + float(away @ away)
     if cost < run.cost and np.isfinite(jacobian).all():
-        run.slow = run.slow + 1 if run.cost - cost < _ENOUGH * cost else 0
+        run.done = run.cost - cost < _ENOUGH * cost
         run.cost, run.values = cost, run.trial.copy()
         weighted = jacobian * (weight * rows)[:, None]
         run.normal = weighted.T @ jacobian + np.diag(prior.spread**-2.0)
         run.slope = weighted.T @ clean + away / prior.spread
         run.damping = max(run.damping * _EASIER, 1e-6)
-        run.done = run.slow >= _PATIENCE
     else:
         run.damping *= _HARDER
         run.done = run.damping > _STUCK

@@ -6,7 +6,7 @@ rooms simulated together, and fitted once more on the whole.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import exp, log, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,8 @@ from pems_forecaster.domain.room_fit.complaints import Doubt, complaints
 from pems_forecaster.domain.room_fit.errors import RoomRecord
 from pems_forecaster.domain.room_fit.excitation import excitation
 from pems_forecaster.domain.room_fit.fit import Fitted, Task, daily_effects, fit_rooms
+from pems_forecaster.domain.room_fit.intervals import difference_k, intervals
 from pems_forecaster.domain.room_fit.parameters import (
-    NOISE_NAMES,
-    PHYSICAL_NAMES,
     Parameters,
     gain_shapes,
     prior_of,
@@ -30,7 +29,7 @@ from pems_forecaster.domain.room_fit.screening import Screened, filled, screen
 from pems_forecaster.domain.room_fit.series import HouseSeries
 from pems_forecaster.domain.room_fit.trust import Tier, tier_of
 
-__all__ = ["STEP_S", "RoomFit", "identify_house", "time_constant_h"]
+__all__ = ["STEP_S", "RoomFit", "identify_house"]
 
 STEP_S = 900
 _DAY = 86_400 // STEP_S
@@ -41,12 +40,10 @@ _SETTLE = 144  # steps after which the filter is believed
 _TEST_SHARE, _TEST_DAYS = 0.3, 10
 _LEAST_FIT_DAYS, _LEAST_TEST_DAYS = 3, 2
 _SENSOR_K = 0.03
-_Z90 = 1.645
 _STARTS = 2
-_NUDGE = 1e-4
 _DEAD = 0.35  # share of the told heat below which a heater does not heat
 _LATELY = 3
-_STRUCTURE = 0.06
+_RECOVER = 24  # steps
 _LEAST_COUPLING_SD = 0.15
 
 
@@ -84,7 +81,7 @@ class RoomFit:
     def tier(self, before: Tier | None = None) -> Tier:
         """Return how far the model is trusted, given the tier that the room had before."""
         low, high = self.interval["rea_k_w"]
-        return tier_of(self.evidence, loss_interval_ratio=high / low, faulty=self.faulty, before=before)
+        return tier_of(self.evidence, loss_interval_ratio=high / low, nis=self.nis, faulty=self.faulty, before=before)
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,6 @@ def identify_house(
     series: HouseSeries,
     *,
     vague: float = 1.0,
-    threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, RoomFit]:
     """Identify all rooms that were measured.
@@ -112,7 +108,6 @@ def identify_house(
         priors: Model of each room before any data.
         series: Their history, in steps of 5 or 15 minutes.
         vague: How much wider than usual the priors are; 2 where they are not made from what is known of the room.
-        threads: Processor threads; the fit itself runs in one, whatever is given.
         progress: Told the share that is done.
 
     Raises:
@@ -318,12 +313,14 @@ def _scores(house: _House, fitted: Mapping[str, Fitted], split: int) -> dict[str
         both = good & np.isfinite(yesterday)
         simple = np.abs(yesterday - truth)[both]
         innovations = states.innovations[split:, i]
-        known = innovations[np.isfinite(innovations)]
+        # After a stove or an open window the filter needs hours to find the room again.
+        lately = spoilt[split + 1 :] - spoilt[np.maximum(np.arange(split, house.series.steps) - _RECOVER, 0)] > 0
+        known = innovations[np.isfinite(innovations) & ~lately]
         scores[room] = _Score(
             float(error.mean()),
             float(simple.mean()) if len(simple) else None,
             float(np.quantile(error, 0.95)),
-            float((known**2).mean()),
+            float((known**2).mean()) if len(known) else None,
         )
     return scores
 
@@ -349,7 +346,7 @@ def _told(
     return RoomFit(
         room,
         model,
-        _intervals(fitted),
+        intervals(fitted, difference_k(screened.air_c, series.outdoor_c)),
         evidence,
         arx,
         _rounded(said.p95_c),
@@ -363,39 +360,3 @@ def _told(
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def _intervals(fitted: Fitted) -> dict[str, tuple[float, float]]:
-    """90 % intervals of the parameters, and of the slowest time constant (linearised).
-
-    A real room has more than two nodes: what the model cannot say is added as `_STRUCTURE` of each parameter.
-    """
-    parameters, names = fitted.parameters, fitted.parameters.prior.names
-    result = {}
-    for k, name in enumerate(names):
-        if name.startswith("gains:") or name in NOISE_NAMES:
-            continue
-        half = _Z90 * sqrt(max(float(fitted.covariance[k, k]), 0.0) + _STRUCTURE**2)
-        low, high = float(parameters.values[k]) - half, float(parameters.values[k]) + half
-        if name == "heat_to_mass":
-            result[name] = (1.0 / (1.0 + exp(-low)), 1.0 / (1.0 + exp(-high)))
-        else:
-            result[name] = (exp(low), exp(high))
-    middle = time_constant_h(parameters.model())
-    slope = np.zeros(len(names))
-    for k, name in enumerate(names):
-        if name in PHYSICAL_NAMES:
-            moved = parameters.values.copy()
-            moved[k] += _NUDGE
-            slope[k] = log(time_constant_h(replace(parameters, values=moved).model()) / middle) / _NUDGE
-    half = _Z90 * sqrt(max(float(slope @ fitted.covariance @ slope), 0.0) + _STRUCTURE**2)
-    result["time_constant_h"] = (middle * exp(-half), middle * exp(half))
-    return result
-
-
-def time_constant_h(model: RoomModel) -> float:
-    """Return the slowest time constant of a room whose neighbours follow it [h]."""
-    g, loss = 1.0 / model.ria_k_w, 1.0 / model.rea_k_w
-    a, d = -(g + loss) / model.ci_j_k, -g / model.cm_j_k
-    mean, det = (a + d) / 2.0, loss * g / model.ci_j_k / model.cm_j_k
-    return -1.0 / (mean + sqrt(max(mean * mean - det, 0.0))) / 3600.0

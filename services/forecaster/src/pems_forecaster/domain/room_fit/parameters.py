@@ -28,7 +28,12 @@ NOISE_NAMES = ("air_noise", "mass_noise", "drift", "fade_h")
 _NOISE_MIDDLE = (2e-3, 2e-3, 1e-3, 12.0)
 _NOISE_SPREAD = (1.5, 1.5, 1.5, 0.7)
 _FADE_MAX_H = 60.0
-_SPREAD = {"ria_k_w": 0.45, "rea_k_w": 0.4, "ci_j_k": 0.5, "cm_j_k": 0.5}
+_SPREAD = {
+    "ria_k_w": 0.29,
+    "rea_k_w": 0.25,
+    "ci_j_k": 0.36,
+    "cm_j_k": 0.29,
+}  # as rooms.prior_interval: factors in 9 of 10
 _NEIGHBOUR_SPREAD, _OPEN_PLAN_SPREAD, _SOLAR_SPREAD, _GAIN_SPREAD = 0.45, 0.9, 0.8, 0.6
 _OPEN_PLAN_W_K = 18.0
 _TO_MASS_SPREAD, _TO_MASS_LEAST = 1.5, 0.05

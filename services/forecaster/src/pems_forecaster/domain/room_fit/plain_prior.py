@@ -35,7 +35,7 @@ def plain_prior(series: HouseSeries, room: str) -> RoomModel:
     if known.any() and float(heat[known].mean()) > 0.0:
         loss = _loss_w_k(air[known], heat[known], series.outdoor_c[known])
     area = loss / _LOSS_W_M2K
-    planes = len(series.solar_w_m2)
+    planes = max(len(series.solar_w_m2), 1)
     return RoomModel(
         ria_k_w=1.0 / (_SLAB_W_M2K * area),
         rea_k_w=1.0 / loss,

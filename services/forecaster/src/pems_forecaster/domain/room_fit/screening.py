@@ -163,6 +163,7 @@ def _strange(
     line, far = filled(air, int(2.0 * per_hour))
     half, hour = max(1, round(0.5 * per_hour)), max(1, round(per_hour))
     result = {reason: np.zeros(len(air), dtype=np.bool_) for reason in _AFTER_H}
+    cooling, warming = (np.zeros(len(air), dtype=np.bool_) for _ in range(2))
 
     def change(steps: int) -> Floats:
         moved = np.zeros(len(air))
@@ -185,13 +186,20 @@ def _strange(
     dark = _highest(sun, hour) < _DARK_W_M2
     rise = max(_RISE_K + resolution, _USUAL * usual(slow))
     beyond = max(_BEYOND_K, 2.0 * rise)  # what no floor or radiator does in an hour
-    for first, until in _runs(((slow > rise) & unheated | (slow > beyond)) & dark):
-        result["other heat"][max(first - hour, 0) : until] = True
-    cooling = _with_after(result["other heat"], int(_AFTER_H["other heat"] * per_hour))
+    rising = ((slow > rise) & unheated | (slow > beyond)) & dark & ~result["jump"]
     fall = max(_FALL_K + resolution, _USUAL * usual(quick))
-    falling = (quick < -fall) & (outdoor < line - _COLDER_K) & ~result["jump"] & ~cooling
-    for first, until in _runs(falling):
-        result["window open"][max(first - half, 0) : _closed(line, first, until, per_hour)] = True
+    falling = (quick < -fall) & (outdoor < line - _COLDER_K) & ~result["jump"]
+    # What comes first names the episode: a room cools after a stove, and warms again after a window.
+    for first, until, window in sorted(
+        [(*run, False) for run in _runs(rising)] + [(*run, True) for run in _runs(falling)]
+    ):
+        if window and not cooling[first]:
+            end = _closed(line, first, until, per_hour)
+            result["window open"][max(first - half, 0) : end] = True
+            warming[first : end + int(_AFTER_H["window open"] * per_hour)] = True
+        elif not window and not warming[first]:
+            result["other heat"][max(first - hour, 0) : until] = True
+            cooling[first : until + int(_AFTER_H["other heat"] * per_hour)] = True
     if room in series.open_window:
         result["window open"] |= series.open_window[room]
     return result

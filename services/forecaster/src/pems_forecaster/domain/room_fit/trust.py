@@ -25,6 +25,7 @@ class Limits:
         days: Days of data at least.
         excitation: Excitation at least.
         interval_ratio: Width (upper over lower end) of the loss's interval at most.
+        surprise: Mean squared innovation over its variance at most: above, something acts that is not measured.
     """
 
     error_c: float
@@ -32,21 +33,24 @@ class Limits:
     days: float
     excitation: float
     interval_ratio: float
+    surprise: float
 
 
 _ASKS: dict[Tier, Limits] = {
-    "suggest": Limits(0.8, 1.0, 5.0, 0.15, 6.0),
-    "control": Limits(0.5, 1.0, 10.0, 0.3, 3.0),
+    "suggest": Limits(0.8, 1.5, 5.0, 0.15, 6.0, 8.0),
+    "control": Limits(0.5, 1.0, 10.0, 0.3, 3.0, 2.0),
 }
 _GRACE = 1.15
-_SMALL_C = 0.25
-"""Below this error it does not matter that yesterday was as good: the room hardly moves."""
+_SMALL_C = 0.35
+"""Below this error it does not matter that yesterday was better: a room repeats itself under its thermostat, not under
+a plan."""
 
 
 def tier_of(
     evidence: Evidence,
     *,
     loss_interval_ratio: float | None = None,
+    nis: float | None = None,
     faulty: bool = False,
     before: Tier | None = None,
 ) -> Tier:
@@ -55,6 +59,7 @@ def tier_of(
     Args:
         evidence: On held-out days.
         loss_interval_ratio: Upper over lower end of the interval of the resistance to outdoors; None where unknown.
+        nis: Mean squared innovation over its variance; None where unknown.
         faulty: Whether something is wrong that the error does not show, such as a relay that does not heat.
         before: The tier that it had; None at first.
     """
@@ -63,13 +68,13 @@ def tier_of(
     tier: Tier = "observe"
     for candidate in _ORDER[1:]:
         held = before is not None and _ORDER.index(before) >= _ORDER.index(candidate)
-        if not _holds(evidence, loss_interval_ratio, _ASKS[candidate], _GRACE if held else 1.0):
+        if not _holds(evidence, loss_interval_ratio, nis, _ASKS[candidate], _GRACE if held else 1.0):
             break
         tier = candidate
     return tier
 
 
-def _holds(evidence: Evidence, ratio: float | None, asks: Limits, grace: float) -> bool:
+def _holds(evidence: Evidence, ratio: float | None, nis: float | None, asks: Limits, grace: float) -> bool:
     error, simple = evidence.mae_24h_c, evidence.simple_mae_24h_c
     if error is None:
         return False
@@ -82,4 +87,5 @@ def _holds(evidence: Evidence, ratio: float | None, asks: Limits, grace: float) 
         and evidence.days * grace >= asks.days
         and evidence.excitation * grace >= asks.excitation
         and (ratio is None or ratio <= asks.interval_ratio * grace)
+        and (nis is None or nis <= asks.surprise * grace)
     )
