@@ -135,3 +135,15 @@ def test_lessons_travel_as_plain_arrays():
     assert [len(run.slots) for run in again.runs] == [5, 9]
     np.testing.assert_array_equal(again.runs[0].columns["wind_m_s"], lessons.runs[0].columns["wind_m_s"])
     np.testing.assert_array_equal(again.at("pv_w", np.array([FIRST - 1, FIRST, FIRST + 3])), [np.nan, 1.0, np.nan])
+
+
+def test_later_lessons_are_cut_out():
+    measured = {name: np.arange(192.0) for name in MEASURED}
+    lessons = Lessons(FIRST, measured, (a_run(FIRST, 20), a_run(FIRST + 60, 60), a_run(FIRST + 150, 20)))
+    late = lessons.since(FIRST + 100)
+    assert (late.first, late.until) == (FIRST + 100, FIRST + 192)
+    assert late.measured["pv_w"][0] == 100.0
+    assert [run.first for run in late.runs] == [FIRST + 60, FIRST + 150]
+    np.testing.assert_array_equal(late.weather()["ghi_w_m2"], lessons.weather()["ghi_w_m2"][100:])
+    assert lessons.since(FIRST - 5).first == FIRST
+    assert lessons.since(FIRST + 500).until == FIRST + 192

@@ -4,6 +4,7 @@ What was identified is first watched beside what is published (`RoomTrial`); in 
 published and the other one watched on, so that a step back needs no rule of its own.
 """
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -282,8 +283,8 @@ class RoomLife:
 
     async def _history(self, now: int, days: int) -> HouseSeries:
         first = now - days * SLOTS_PER_DAY
-        lessons = self._lessons.lessons(now)
-        return await read_house(self._home, self._reader, self._calendar, lessons, first, now)
+        lessons = await asyncio.to_thread(self._lessons.lessons, now)
+        return await read_house(self._home, self._reader, self._calendar, lessons.since(first), first, now)
 
     async def _enter(self, version: str, fits: Mapping[str, RoomFit], series: HouseSeries) -> None:
         """Watch new models beside the published ones."""

@@ -1,5 +1,7 @@
 """Reads what rooms are identified from out of the stored history, and walks observers through it."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -38,11 +40,21 @@ async def read_house(
     Raises:
         UnavailableError: The history is away.
     """
-    sensors = {name: f"room.{name}.temperature_c" for name in home.rooms}
-    relays = {name: f"room.{name}.relay_on" for name in home.rooms}
-    windows = {name: f"room.{name}.window_open" for name in home.rooms}
-    names = ["outdoor_temperature_c", *sensors.values(), *relays.values(), *windows.values()]
+    names = ["outdoor_temperature_c", *(series(room) for room in home.rooms for series in (_sensor, _relay, _window))]
     columns = await reader.slots(names, slot_at(first) - SLOT, slot_at(until))
+
+    return await asyncio.to_thread(_put_together, home, calendar, lessons, first, until, columns)
+
+
+def _put_together(
+    home: Home,
+    calendar: LocalCalendar,
+    lessons: Lessons | None,
+    first: int,
+    until: int,
+    columns: Mapping[str, Sequence[float | None]],
+) -> HouseSeries:
+    """Align what was read: the sun's way over two months takes a second."""
 
     def values(name: str) -> Floats:
         """Of the slot before the first one on (1 + T,)."""
@@ -55,12 +67,12 @@ async def read_house(
 
     slots = np.arange(first, until, dtype=np.int64)
     outdoor_c = values("outdoor_temperature_c")[1:]
-    opened = {name: values(series)[1:] for name, series in windows.items()}
+    opened = {name: values(_window(name))[1:] for name in home.rooms}
     return HouseSeries(
         start_s=first * SLOT_S,
         step_s=SLOT_S,
-        air_c={name: at_beginning(series) for name, series in sensors.items()},
-        heat_w={name: values(series)[1:] * home.rooms[name].heat_w for name, series in relays.items()},
+        air_c={name: at_beginning(_sensor(name)) for name in home.rooms},
+        heat_w={name: values(_relay(name))[1:] * room.heat_w for name, room in home.rooms.items()},
         outdoor_c=outdoor_c if lessons is None else _outdoor(outdoor_c, lessons, slots),
         solar_w_m2={} if lessons is None else _sun(home, lessons, slots),
         local_hour=np.array([calendar.hour(int(slot)) for slot in slots], dtype=np.int64),
@@ -68,6 +80,18 @@ async def read_house(
             name: np.nan_to_num(share) > _WINDOW_SHARE for name, share in opened.items() if np.isfinite(share).any()
         },
     )
+
+
+def _sensor(room: str) -> str:
+    return f"room.{room}.temperature_c"
+
+
+def _relay(room: str) -> str:
+    return f"room.{room}.relay_on"
+
+
+def _window(room: str) -> str:
+    return f"room.{room}.window_open"
 
 
 def _outdoor(measured_c: Floats, lessons: Lessons, slots: Ints) -> Floats:

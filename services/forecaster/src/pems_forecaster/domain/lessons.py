@@ -76,6 +76,13 @@ class Lessons:
         inside = (index >= 0) & (index < len(values))
         return np.where(inside, values[np.clip(index, 0, len(values) - 1)], np.nan)
 
+    def since(self, first: int) -> "Lessons":
+        """Return the lessons from a slot on."""
+        skip = min(max(first - self.first, 0), self.until - self.first)
+        measured = {name: values[skip:] for name, values in self.measured.items()}
+        start = self.first + skip
+        return Lessons(start, measured, tuple(run for run in self.runs if run.first + len(run.slots) > start))
+
     def weather(self) -> dict[str, Floats]:
         """Return `RUN_COLUMNS` as they were known last, before each slot was over (T,); NaN where nobody told."""
         columns = {name: np.full(self.until - self.first, np.nan) for name in RUN_COLUMNS}
