@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from pems_common.home import Home, load_home
 from pems_common.messages import RoomModel, Thermal
+from pems_common.thermal import DISTURBANCE_FADE_H
 from pems_common.world import World
 from pems_common.world.generated import GeneratedWorld
 from pems_forecaster.domain.fine_weather import FineWeather, fine_weather
@@ -51,8 +52,6 @@ TRAIN_DAYS, TEST_DAYS = 21, 5
 DAY = 96
 AHEAD = 96
 ORIGIN_EVERY = 12
-DISTURBANCE_FADES_H = 24.0
-"""As plans let it (`pems_optimizer.domain.room_arrays`)."""
 METHODS = ("mae_24h_c", "measured_weather_c", "yesterday_c", "persistence_c", "prior_c")
 ERROR_C, LOSS_PCT, TIME_CONSTANT_PCT = 0.5, 10.0, 20.0
 _MINUTE = timedelta(minutes=1)
@@ -274,7 +273,7 @@ def foresee(rooms: Rooms, series: HouseSeries, ahead: Outlook) -> Floats:
     for k in range(AHEAD):
         at = ahead.origins + k
         heat_w = np.stack([series.heat_w[name][at] for name in names], axis=1)
-        fade = np.exp(-(k + 0.5) * series.step_s / 3600.0 / DISTURBANCE_FADES_H)
+        fade = np.exp(-(k + 0.5) * series.step_s / 3600.0 / DISTURBANCE_FADE_H)
         air_w = ahead.outdoor_c[:, k, None] * loss_w_k + sun[:, k] @ aperture + gains_w[series.local_hour[at]]
         air_w += (1.0 - to_mass) * heat_w + fade * disturbance_w
         nodes = nodes @ step.T + np.concatenate([air_w, to_mass * heat_w], axis=1) @ effect.T

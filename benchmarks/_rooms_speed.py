@@ -4,13 +4,13 @@ The house of config/home.yaml is drawn from the model class: its prior models, d
 the temperature at night, for 60 days of quarters of an hour.
 """
 
+import resource
 import statistics
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 from benchmarks._gates import Gate, Row
 from benchmarks._rooms_faults import drawn_house, lived_by_model
 
@@ -45,7 +45,7 @@ def cases() -> Iterator[Row]:
         "days": DAYS,
         "refit_s": round(refit_s, 1),
         "state_ms": round(1000.0 * statistics.median(steps), 2),
-        "peak_mb": round(psutil.Process().memory_info().rss / 1e6),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000),
         "mae_24h_c": round(statistics.fmean(errors), 3),
         "control": sum(fit.tier() == "control" for fit in fits.values()),
     }

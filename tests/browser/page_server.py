@@ -77,7 +77,7 @@ class Backends:
         async def rooms() -> dict[str, Any]:
             if self.empty:
                 raise HTTPException(404, "no such route")
-            job = {"id": "1"} if self.identifying else None
+            job = {"id": "1", "state": "running" if self.identifying else "done"}
             return {**self.house.room_models(), "job": job}
 
         @app.get("/v1/rooms/{room}")
@@ -89,10 +89,8 @@ class Backends:
         @app.post("/v1/rooms/identify", status_code=202)
         async def identify(x_api_key: str | None = Header(None)) -> dict[str, Any]:
             check(x_api_key)
-            if self.identifying:
-                raise HTTPException(409, "the rooms are being identified already")
             self.identifying = True
-            return {"id": "1"}
+            return {"id": "1", "state": "queued"}
 
         @app.get("/v1/status")
         async def status() -> dict[str, Any]:

@@ -10,9 +10,9 @@ from math import ceil, floor, log10
 
 __all__ = ["Line", "Stack", "bars", "lines", "nice_ticks"]
 
-_WIDTH, _HEIGHT = 720, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 12, 26
-_MOST_LABELS = 9
+_WIDTH, _HEIGHT = 480, 210  # small, so that its text can be read on a phone too
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 6, 10, 26
+_MOST_LABELS = 7
 _MOST_DOTS = 62
 
 Values = Sequence[float | None]
@@ -39,8 +39,8 @@ class Line:
 
 def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers that span `[low, high]`: steps of 1, 2 or 5 times a power of ten, 0 among them if it is inside."""
-    span = max(high - low, 1e-9)
-    raw = span / wanted
+    high = high if high > low else low + 1.0
+    raw = (high - low) / wanted
     power = 10.0 ** floor(log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
     return [round(n * step, 10) for n in range(floor(low / step), ceil(high / step) + 1)]
@@ -116,7 +116,7 @@ def bars(
     downs = [sum(min(0.0, part.values[i] or 0.0) for part in stacks) for i in range(len(labels))]
     levels = [value for value in level.values if value is not None] if level else []
     frame, parts = _frame(labels, [*ups, *downs, *levels], form)
-    width = min(44.0, (frame.x(1) - frame.x(0)) * 0.72)
+    width = min(36.0, (frame.x(1) - frame.x(0)) * 0.72)
     for i, label in enumerate(labels):
         up = down = 0.0
         for part in stacks:
@@ -157,7 +157,7 @@ def _course(frame: _Frame, course: Line, labels: Sequence[str], tell: Form, *, d
     for i, value in enumerate(course.values):
         if value is not None and dots:
             parts.append(
-                f'<circle class="{course.css}" cx="{frame.x(i + 0.5):.1f}" cy="{frame.y(value):.1f}" r="3">'
+                f'<circle class="{course.css}" cx="{frame.x(i + 0.5):.1f}" cy="{frame.y(value):.1f}" r="2.5">'
                 f"<title>{escape(f'{labels[i]}: {course.name} {tell(value)}')}</title></circle>"
             )
     return parts

@@ -37,8 +37,8 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:30px 0 10px}h3{font-size:.95rem;margin:0 0 6px}
 p{margin:.3em 0}.soft,.legend,footer{color:var(--soft);font-size:.88rem}
 .card,.todo li{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px}
-.tiles b{display:block;font-size:1.35rem;line-height:1.25;font-weight:600}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(158px,1fr));gap:10px}
+.tiles b{display:block;font-size:1.3rem;white-space:nowrap;line-height:1.25;font-weight:600}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:10px;margin-top:10px}
 .todo{list-style:none;margin:0;padding:0;display:grid;gap:8px}.todo li{border-left:5px solid var(--soft)}
 .todo .warning{border-left-color:var(--warn)}.todo .critical{border-left-color:var(--bad)}
@@ -58,7 +58,7 @@ th,td{padding:5px 9px;text-align:right;border-bottom:1px solid var(--line);white
 th{color:var(--soft);font-weight:500}th:first-child,td:first-child{text-align:left}
 footer{margin-top:28px}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb}
-body{max-width:none;padding:0;font-size:11px}
+html{font-size:11px}body{max-width:none;padding:0;font-size:1rem}.pair{grid-template-columns:1fr 1fr}
 .card,.todo li,svg,tr{break-inside:avoid}h2{break-after:avoid}.wide{overflow:visible}}
 """
 
@@ -75,7 +75,8 @@ def report_page(report: Mapping[str, Any], hours: Sequence[Row], lang: Language)
     made_at = datetime.fromisoformat(report["made_at"]).astimezone(zone)
     first, last = (_date(period[name], lang) for name in ("start", "end"))
     details = report["detailed_metrics"]
-    head = f"<h1>{escape(say('title', lang))}</h1><p>{escape(site)} · {say('period', lang, first=first, last=last)}</p>"
+    when = first if first == last else say("period", lang, first=first, last=last)
+    head = f"<h1>{escape(say('title', lang))}</h1><p>{escape(f'{site} · {when}')}</p>"
     if not details:
         body = f'<p class="card">{escape(say("empty", lang))}</p>'
     else:
@@ -393,5 +394,18 @@ def _days(days: Sequence[Row], lang: Language) -> str:
         )
         for row in days
     ]
-    keys = ("day", "cost", "saved", "pv", "self", "import", "export", "peak", "cycles", "outdoor", "uptime", "sensor")
+    keys = (
+        "day",
+        "cost",
+        "saved",
+        "pv",
+        "self",
+        "import",
+        "export",
+        "peak.head",
+        "cycles",
+        "outdoor",
+        "uptime",
+        "sensor",
+    )
     return f"<h2>{escape(say('days', lang))}</h2>{_table([say(key, lang) for key in keys], rows)}"

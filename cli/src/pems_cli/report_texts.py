@@ -24,8 +24,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "severity.info": ("good to know", "dobré vědět"),
     "money": ("Money and energy", "Peníze a energie"),
     "tile.cost": ("Energy cost", "Náklady na energii"),
-    "tile.saved": ("Against the baseline", "Proti výchozímu stavu"),
-    "tile.saved.assumed": ("Against an assumed baseline", "Proti předpokladu"),
+    "tile.saved": ("Saved against the baseline", "Ušetřeno proti výchozímu stavu"),
+    "tile.saved.assumed": ("Saved against an assumption", "Ušetřeno proti předpokladu"),
     "tile.self": ("PV used at home", "Výroba spotřebovaná doma"),
     "tile.peak": ("Highest import, 15 min", "Nejvyšší odběr, 15 min"),
     "tile.uptime": ("Controller uptime", "Řízení v chodu"),
@@ -52,6 +52,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "uptime": ("controller runs", "řízení běží"),
     "mpc": ("follows plans", "podle plánu"),
     "peak": ("import", "odběr"),
+    "peak.head": ("peak", "špička"),
     "savings": ("What is saved", "Co se ušetřilo"),
     "before": ("Before and after", "Před a po"),
     "before.row": (
@@ -136,7 +137,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "more.heating": ("Heat given where it was asked for", "Teplo tam, kde bylo třeba"),
     "more.buy": ("Paid for import", "Cena odběru"),
     "more.sell": ("Earned by export", "Cena dodávky"),
-    "more.reduction": ("Peak below the baseline's, mean of days", "Špička pod výchozí, průměr dnů"),
     "foot": (
         "Unknown is shown as –. PV that was held back judges no forecast. How figures are made: docs/performance.md.",
         "Neznámé je –. Omezená výroba předpověď nehodnotí. Jak údaje vznikají: docs/performance.md.",

@@ -177,3 +177,12 @@ async def test_a_room_leaves_its_plan_with_the_next_tick_after_its_model_lost_tr
         if tier == "observe":
             assert rig.why("room:big") == "model_not_trusted"
     assert modes == [("mpc", "mpc"), ("rule_based", "mpc"), ("rule_based", "mpc"), ("mpc", "mpc")]
+
+
+@pytest.mark.parametrize("known", [None, FLAT])
+@pytest.mark.parametrize("tier", ["prior", "suggest"])
+@pytest.mark.parametrize("changes", [{}, {"cm_j_k": TRUTH.cm_j_k * 1.7}, {"heater_w": 1.2 * TRUTH.heater_w}])
+def test_a_relay_does_not_chatter_on_the_way_to_the_morning(known, tier: str, changes: dict[str, float]):
+    night = simulate(believed(tier, **changes), known=known, hours=6, outdoor_c=0.0)
+    starts = int((np.diff(night.on.astype(int)) == 1).sum())
+    assert starts <= 3

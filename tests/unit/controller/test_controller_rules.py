@@ -77,8 +77,10 @@ def test_preheating_in_the_two_hours_before_the_morning_and_before_that_in_cheap
     at_five, at_three = MIDNIGHT + timedelta(hours=5), MIDNIGHT + timedelta(hours=3)
     flat = prices(MIDNIGHT, [2.0] * 96)
     assert wish("room:big", house(at_five, 21.0), flat) == RoomWish(True)
-    assert wish("room:big", house(at_three, 21.0), flat) == RoomWish(True)
-    assert wish("room:big", house(MIDNIGHT + timedelta(hours=1), 21.0), flat) == RoomWish(False)
+    assert wish("room:big", house(at_three, 21.0), flat) == RoomWish(False), "flat prices are not cheap"
+    falling = prices(MIDNIGHT, [1.0 if k < 14 else 2.0 for k in range(96)])
+    assert wish("room:big", house(at_three, 21.0), falling) == RoomWish(True)
+    assert wish("room:big", house(MIDNIGHT + timedelta(hours=1), 21.0), falling) == RoomWish(False)
     assert wish("room:big", house(at_five, 21.0)) == RoomWish(True), "the family is to be warm, prices or not"
     dear = {i: prices(MIDNIGHT, [9.0 if k == i else 2.0 for k in range(96)]) for i in (12, 20)}
     assert wish("room:big", house(at_five, 21.0), dear[20]) == RoomWish(True)

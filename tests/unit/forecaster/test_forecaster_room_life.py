@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -20,16 +21,17 @@ from pems_forecaster.adapters.state_file import StateFile
 from pems_forecaster.domain.grid import slot_at, slot_no
 from pems_forecaster.domain.observer import RoomInputs
 from pems_forecaster.domain.room_fit.identify import RoomFit
-from pems_forecaster.domain.rooms import prior_version
+from pems_forecaster.domain.rooms import prior_model, prior_version
 from pems_forecaster.room_life import RoomLife
 
 ROOMS = ("obyvak", "kuchyne")
 HOME = two_room_home()
+PRIOR = prior_version(prior_model(HOME, "obyvak"))
 NIGHT = WINTER + timedelta(hours=2, minutes=59)  # 3:59 in Prague
 
 
-def fits(models, *, faulty=False, warnings=()):
-    evidence = Evidence(mae_24h_c=0.2, simple_mae_24h_c=0.6, days=30.0, excitation=0.8)
+def fits(models, *, faulty=False, warnings=(), excitation=0.8):
+    evidence = Evidence(mae_24h_c=0.2, simple_mae_24h_c=0.6, days=30.0, excitation=excitation)
     return {
         room: RoomFit(
             room=room,
@@ -80,13 +82,15 @@ class Rig:
         self.identifier = Identifier()
         self.truth = TrueRooms(two_rooms() if models is None else models)
 
-    async def begin(self):
+    async def begin(self, home=HOME):
+        self.alerts = StandingAlerts(HOME.site.id, self.clock, self.bus, "test")
+        await self.alerts.take_over("forecast.")
         self.life = RoomLife(
-            HOME,
+            home,
             self.clock,
             calendar(),
             self.identifier,
-            StandingAlerts(HOME.site.id, self.clock, self.bus, "test"),
+            self.alerts,
             History(),
             LessonStore(None),
             StateFile(self.folder / "rooms.json"),
@@ -116,9 +120,11 @@ class Rig:
             outdoor_temperature_c=band([outdoor_c(n) for n in range(first, first + 200)]),
         )
 
-    async def live(self, days):
+    async def live(self, days, *, tick=False):
         """A quarter of an hour at a time."""
         for _ in range(int(days * 96)):
+            if tick:
+                await self.life.tick()
             slot = slot_no(self.clock.now())
             hour = calendar().hour(slot)
             parts = [self.truth.step(slot, hour) for _ in range(3)]
@@ -151,7 +157,7 @@ def settled(tmp_path_factory):
 
 async def test_a_better_model_is_published_after_its_trial_and_controls(settled):
     rig, before = settled
-    assert (before.tier, before.version) == ("prior", prior_version(HOME))
+    assert (before.tier, before.version) == ("prior", PRIOR)
     thermal = rig.thermal()
     assert thermal.version.startswith("rooms-20260114T")
     assert thermal.tier == "control"
@@ -172,7 +178,7 @@ async def test_all_of_it_is_told(settled):
     assert told["job"]["state"] == "done"
     details = rig.life.details("obyvak", rig.observer)
     json.dumps([{**told, "job": None}, details])
-    assert details["watched"] == prior_version(HOME)
+    assert details["watched"] == PRIOR
     assert details["methods"]["model"] > details["methods"]["yesterday"]
     assert 0.2 < details["nis"] < 5.0
     assert details["parameters"]["rea_k_w"]["unit"] == "K/W"
@@ -199,7 +205,7 @@ async def test_when_the_house_changes_the_other_model_comes_back(tmp_path):
     rig.identifier.says = fits(two_rooms(loss=1.6))
     await rig.life._work(rig.life.identify("asked"))
     await rig.live(3.5)
-    assert rig.thermal().version == prior_version(HOME), "a worse model is not published"
+    assert rig.thermal().version == PRIOR, "a worse model is not published"
     rig.identifier.says = fits(two_rooms())
     await rig.life._work(rig.life.identify("asked"))
     await rig.live(3.5)
@@ -219,14 +225,85 @@ async def test_a_room_with_a_fault_is_left_to_its_thermostat_and_told(tmp_path):
     rig = await Rig(tmp_path).begin()
     rig.identifier.says = fits(two_rooms(), faulty=True, warnings=["the relay reports on, but does not heat"])
     await rig.life._work(rig.life.identify("asked"))
+    await rig.life.tick()
     await rig.live(3.5)
     assert rig.thermal().tier == "observe"
     alert = await rig.bus.latest("alert", HOME.site.id, "forecast.room_obyvak")
     assert "does not heat" in read_body(alert, Alert).text
     rig.identifier.says = fits(two_rooms())
     await rig.life._work(rig.life.identify("asked"))
+    await rig.life.tick()
     alert = await rig.bus.latest("alert", HOME.site.id, "forecast.room_obyvak")
     assert alert is None or read_body(alert, Alert).cleared_at is not None
+
+
+async def test_what_was_identified_is_judged_before_the_next_identification(tmp_path):
+    """Also when the service begins anew meanwhile."""
+    rig = await Rig(tmp_path).begin()
+    await rig.live(2.2, tick=True)
+    rig.life.save()
+    clock, truth = rig.clock, rig.truth
+    rig = Rig(tmp_path)
+    rig.clock, rig.truth, rig.bus = clock, truth, MemoryBus(clock)
+    await rig.begin()
+    await rig.live(2.0, tick=True)
+    assert rig.thermal().version.startswith("rooms-")
+    assert len(rig.life.jobs.all()) <= 1
+
+
+async def test_a_model_that_would_cost_the_room_its_tier_is_not_published_nor_one_of_a_summer_watched(tmp_path):
+    rig = await Rig(tmp_path).begin()
+    await rig.life._work(rig.life.identify("asked"))
+    await rig.live(3.2)
+    first = rig.thermal()
+    assert first.tier == "control"
+    rig.identifier.says = fits(two_rooms(), excitation=0.0)
+    await rig.life._work(rig.life.identify("asked"))
+    assert rig.life.room("obyvak", rig.observer)["watched"] == PRIOR
+    shaky = fits(two_rooms())
+    rig.identifier.says = {room: replace(fit, interval={"rea_k_w": (0.001, 1.0)}) for room, fit in shaky.items()}
+    rig.truth.build(two_rooms(loss=1.2))
+    await rig.life._work(rig.life.identify("asked"))
+    await rig.live(3.2)
+    assert rig.thermal().version == first.version
+
+
+async def test_a_heater_found_dead_is_observed_whichever_model_is_published(tmp_path):
+    rig = await Rig(tmp_path).begin()
+    await rig.life._work(rig.life.identify("asked"))
+    await rig.live(3.2)
+    assert rig.thermal().tier == "control"
+    rig.identifier.says = fits(two_rooms(loss=1.6), faulty=True, warnings=["does not heat"])
+    await rig.life._work(rig.life.identify("asked"))
+    await rig.live(1.2)
+    assert rig.thermal().tier == "observe"
+
+
+async def test_another_tariff_keeps_what_is_known_of_the_rooms_another_floor_does_not(tmp_path):
+    rig = await Rig(tmp_path).begin()
+    await rig.life._work(rig.life.identify("asked"))
+    await rig.live(3.2)
+    rig.life.save()
+    changed = HOME.model_copy(
+        update={
+            "comfort": HOME.comfort.model_copy(update={"day_start": "05:30"}),
+            "rooms": {
+                **HOME.rooms,
+                "kuchyne": HOME.rooms["kuchyne"].model_copy(update={"relay_w": 9000.0, "usable_w": None}),
+            },
+        }
+    )
+    again = Rig(tmp_path)
+    again.clock = rig.clock
+    await again.begin(changed)
+    assert again.life.thermal("obyvak", again.observer).version == rig.thermal().version
+    assert again.life.thermal("kuchyne", again.observer).tier == "prior"
+
+
+async def test_a_prior_model_with_a_hopeless_error_is_observed_even_if_nothing_is_identified(tmp_path):
+    rig = await Rig(tmp_path, two_rooms(loss=6.0)).begin()
+    await rig.live(3.5)
+    assert rig.thermal().tier == "observe"
 
 
 async def test_rooms_whose_sensor_is_stuck_lose_control(tmp_path):
@@ -239,14 +316,23 @@ async def test_rooms_whose_sensor_is_stuck_lose_control(tmp_path):
     await rig.live(1.5)
     await rig.life.tick()
     assert rig.thermal().tier == "observe"
+    await rig.live(4.0)  # by then it stood still on every day that is remembered
+    await rig.life.tick()
+    assert rig.thermal().tier == "observe"
+    rig.life.save()
+    bus, clock, truth = rig.bus, rig.clock, rig.truth
+    rig = Rig(tmp_path)
+    rig.bus, rig.clock, rig.truth = bus, clock, truth
+    await rig.begin()
     alert = await rig.bus.latest("alert", HOME.site.id, "forecast.sensor_obyvak")
     assert "one value" in read_body(alert, Alert).text
     assert "one value" in rig.life.room("obyvak", rig.observer)["warnings"][0]
     assert rig.thermal("kuchyne").tier != "observe"
     rig.truth.stuck = {}
-    await rig.live(1.0)
+    await rig.live(1.2)
     await rig.life.tick()
     assert not rig.life.room("obyvak", rig.observer)["warnings"]
+    assert "forecast.sensor_obyvak" not in rig.alerts.standing
 
 
 async def test_it_is_identified_at_once_and_then_every_few_nights(tmp_path):
@@ -294,9 +380,9 @@ async def test_the_history_that_is_learnt_from(tmp_path):
     np.testing.assert_array_equal(series.outdoor_c, -1.0)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"version": 9}', '{"version": 1, "prior": 3}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 9}', '{"version": 1, "rooms": 3}'])
 async def test_a_damaged_file_is_set_aside(tmp_path, content):
     (tmp_path / "rooms.json").write_text(content)
     rig = await Rig(tmp_path).begin()
     assert rig.thermal().tier == "prior"
-    assert (tmp_path / "rooms.damaged").exists() == (content != '{"version": 1, "prior": 3}')
+    assert (tmp_path / "rooms.damaged").exists()

@@ -54,7 +54,8 @@ def test_all_that_is_told_of_a_room_is_read(house: SampleHouse) -> None:
     assert (facts.tier, facts.mae_c, facts.simple_mae_c, facts.days) == ("observe", 0.91, 0.62, 21.0)
     assert facts.warnings[0].startswith("the relay reports on")
     assert facts.left_out_h == {"window open": 3.5, "stuck sensor": 0.2}
-    assert read_room_models({"job": {"id": "1"}}).running
+    assert read_room_models({"job": {"id": "1", "state": "running"}}).running
+    assert not read_room_models({"job": {"id": "1", "state": "done"}}).running
 
 
 @pytest.mark.parametrize(

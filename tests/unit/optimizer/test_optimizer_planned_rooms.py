@@ -138,10 +138,10 @@ def test_cheap_slots_and_the_hours_before_the_morning_draw_more():
     plain = thermostat_load_w(HOME, never, HORIZON, OUTDOOR)
     assert drawn[found.cheap].mean() > plain[found.cheap].mean()
     morning = next(t for t in range(1, 192) if (HORIZON.local[t].hour, HORIZON.local[t].minute) == (6, 0))
-    flat = replace(never, buy=np.full(192, 2.0))
+    cheap_first = replace(never, buy=np.where(np.arange(192) < morning - 8, 1.0, 2.0))
     dear = replace(never, buy=np.where(np.arange(192) < morning, 9.0, 2.0) - np.arange(192) * 1e-3)
     early, late = slice(morning - 12, morning - 8), slice(morning - 4, morning)
-    even, spared = (thermostat_load_w(HOME, found, HORIZON, OUTDOOR) for found in (flat, dear))
+    even, spared = (thermostat_load_w(HOME, found, HORIZON, OUTDOOR) for found in (cheap_first, dear))
     assert even[early].mean() > spared[early].mean() + 50, "before the lead only what is not dear is taken"
     assert spared[late].mean() > spared[early].mean() + 50, "in the lead the room is heated, whatever it costs"
 

@@ -25,6 +25,11 @@ class StandingAlerts:
         self._site, self._clock, self._bus, self._source = site, clock, bus, source
         self._standing: set[str] = set()
 
+    @property
+    def standing(self) -> frozenset[str]:
+        """Codes of the alerts that stand."""
+        return frozenset(self._standing)
+
     async def take_over(self, prefix: str) -> None:
         """Take over alerts that an earlier run raised and that still stand, by the beginning of their codes.
 

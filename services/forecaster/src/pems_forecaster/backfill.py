@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from pems_common.held_back import held_back
 from pems_common.history import HistoryReader
 from pems_common.home import Home
 from pems_common.messages import Weather
@@ -10,7 +11,6 @@ from pems_common.timegrid import slot_start
 from pems_forecaster.domain.fine_weather import fine_weather
 from pems_forecaster.domain.forecast import horizon_slots
 from pems_forecaster.domain.grid import Grid, slot_no
-from pems_forecaster.domain.held_back import held_back
 from pems_forecaster.domain.lessons import WeatherRun, run_of
 from pems_forecaster.domain.slot_history import KEEP_DAYS, SlotHistory
 

@@ -53,7 +53,7 @@ from pems_forecaster.model_life import ModelLife
 from pems_forecaster.ports import Trainer
 from pems_forecaster.room_life import RoomLife
 from pems_forecaster.room_reader import warm_up
-from pems_forecaster.room_watch import RoomWatch, describe_priors, sun_ratio
+from pems_forecaster.room_watch import RoomWatch, describe_prior, sun_ratio
 
 __all__ = ["ForecasterHandlers"]
 
@@ -132,7 +132,7 @@ class ForecasterHandlers:
                 self._save,
                 background=background,
             )
-        describe = describe_priors(home) if self.rooms is None else self.rooms.thermal
+        describe = describe_prior if self.rooms is None else self.rooms.thermal
         self._slot, self._watch = SlotSampler(), RoomWatch(home, self._calendar, describe)
         self._telemetry: Envelope | None = None
         self._weathers: dict[str, tuple[int, str, Weather]] = {}

@@ -6,7 +6,6 @@ published and the other one watched on, so that a step back needs no rule of its
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -37,6 +36,7 @@ from pems_forecaster.room_reader import read_house, walk
 
 __all__ = ["RoomLife"]
 
+RoomTier = Literal["prior", "observe", "suggest", "control"]
 HISTORY_DAYS = 60
 EVERY_DAYS = 3
 NIGHT_H = 3
@@ -44,13 +44,15 @@ RETRY_WALL_S = 600.0
 BETTER = 0.97
 """What is published gives way to what has so much less error."""
 SETTLE_SLOTS = 2 * SLOTS_PER_DAY
+LEAST_EXCITATION = 0.3
+PRIOR_MOST_C = 1.0
+"""With a 24-h error above this the rules do better than a plan, even where nothing else is known."""
 _STATE_VERSION = 1
+_RANK: dict[RoomTier, int] = {"observe": 0, "suggest": 1, "prior": 1, "control": 2}
 _STUCK = "The sensor has shown one value for a day."
+_STUCK_REMEDY = "See its battery and its connection; its thermostat heats blindly."
 _PUBLISHED, _WATCHED = "published", "watched"
 _log = get_logger("forecaster.rooms")
-
-
-RoomTier = Literal["prior", "observe", "suggest", "control"]
 
 
 @dataclass
@@ -63,6 +65,7 @@ class _Known:
         watched: Version of the one beside it; empty where there is none.
         tier: Of the published one.
         since: House time from which the tier holds.
+        found: What the last identification said, whether it is watched or not.
     """
 
     published: str
@@ -70,6 +73,7 @@ class _Known:
     tier: RoomTier = "prior"
     since: datetime | None = None
     fits: dict[str, RoomFit] = field(default_factory=dict)
+    found: RoomFit | None = None
 
 
 class RoomLife:
@@ -105,7 +109,6 @@ class RoomLife:
         self._trainer, self._alerts, self._reader, self._lessons = trainer, alerts, reader, lessons
         self._file, self._beside = file, Beside(background=background)
         self._priors = prior_models(home)
-        self._prior_version = prior_version(home)
         self.jobs = Jobs(clock)
         self.identified_at: datetime | None = None
         self._asked_day: int | None = None
@@ -113,12 +116,12 @@ class RoomLife:
         self._begin()
 
     def _begin(self) -> None:
-        self._rooms = {room: _Known(self._prior_version) for room in self._home.rooms}
+        self._rooms = {room: _Known(prior_version(model)) for room, model in self._priors.items()}
         self._trial = RoomTrial()
         self._watcher: HouseObserver | None = None
         self._heat: dict[str, list[float]] = {}
         self._stuck: set[str] = set()
-        self._told_stuck: set[str] = set()
+        self._judged = False
         self._slot = -1
         self._air_c: dict[str, float] = {}
 
@@ -159,17 +162,16 @@ class RoomLife:
             model=model,
             interval=interval,
             tier=known.tier,
-            evidence=self._evidence(room),
+            evidence=self._evidence(room, known.published),
             state=observer.state(room),
             version=known.published,
         )
 
-    def _evidence(self, room: str) -> Evidence:
+    def _evidence(self, room: str, version: str) -> Evidence:
         """Errors in the running house, those of the held-out days until there are enough."""
-        known = self._rooms[room]
-        fit = known.fits.get(known.published)
+        fit = self._rooms[room].fits.get(version)
         evidence = Evidence() if fit is None else fit.evidence
-        lived = self._trial.mae(room, known.published)
+        lived = self._trial.mae(room, version)
         if lived is None:
             return evidence
         own, simple = lived
@@ -194,18 +196,21 @@ class RoomLife:
     def _take(self, document: Mapping[str, Any]) -> None:
         if document["version"] != _STATE_VERSION:
             raise ValueError(f"version {document['version']!r} is not {_STATE_VERSION}")
-        if document["prior"] != self._prior_version:
-            _log.info("the configuration has changed: rooms are identified anew")
-            return
         for room, kept in document["rooms"].items():
-            if room in self._rooms:
+            if room not in self._rooms or kept["prior"] != prior_version(self._priors[room]):
+                continue  # another house: it is identified anew
+            try:
                 self._rooms[room] = _Known(
                     published=kept["published"],
                     watched=kept["watched"],
                     tier=kept["tier"],
                     since=None if kept["since"] is None else parse_instant(kept["since"]),
                     fits={version: fit_from_json(fit) for version, fit in kept["fits"].items()},
+                    found=None if kept["found"] is None else fit_from_json(kept["found"]),
                 )
+            except (PermanentError, ValueError, KeyError, TypeError, AttributeError) as error:
+                _log.error("what is known of a room cannot be read", room=room, error=repr(error))
+        self._stuck = {room for room in document["stuck"] if room in self._rooms}
         self._trial = RoomTrial.from_json(document["trial"])
         self.identified_at = None if document["identified_at"] is None else parse_instant(document["identified_at"])
         self._watcher = self.observer(_WATCHED) if any(known.watched for known in self._rooms.values()) else None
@@ -218,14 +223,16 @@ class RoomLife:
             self._file.save(
                 {
                     "version": _STATE_VERSION,
-                    "prior": self._prior_version,
+                    "stuck": sorted(self._stuck),
                     "rooms": {
                         room: {
+                            "prior": prior_version(self._priors[room]),
                             "published": known.published,
                             "watched": known.watched,
                             "tier": known.tier,
                             "since": None if known.since is None else known.since.isoformat(),
                             "fits": {version: fit_to_json(fit) for version, fit in known.fits.items()},
+                            "found": None if known.found is None else fit_to_json(known.found),
                         }
                         for room, known in self._rooms.items()
                     },
@@ -242,18 +249,32 @@ class RoomLife:
     async def tick(self) -> None:
         """Ask for what is due this night, and work on what was asked for."""
         self._beside.look()
-        local = self._clock.now().astimezone(self._home.site.zone)
-        minute = crc32(self._home.site.id.encode()) % 60
-        due = local.toordinal() % EVERY_DAYS == 0 or self.identified_at is None
-        night = (NIGHT_H, minute) <= (local.hour, local.minute) < (NIGHT_H + 3, 0)
-        if due and night and self._asked_day != local.toordinal():
-            self._asked_day = local.toordinal()
+        if self._due():
             self.identify("night")
-        with suppress(UnavailableError):
-            await self._tell_stuck()
+        if self._judged:
+            self._judged = not await self._tell_faults()
         waiting = self.jobs.waiting()
         if waiting is not None and self._clock.monotonic() >= self._not_before:
             await self._beside.do("identifying", self._work(waiting))
+
+    def _due(self) -> bool:
+        """Whether rooms are to be identified: some nights after the last time, when that has been judged."""
+        now = self._clock.now()
+        local = now.astimezone(self._home.site.zone)
+        minute = crc32(self._home.site.id.encode()) % 60
+        night = (NIGHT_H, minute) <= (local.hour, local.minute) < (NIGHT_H + 3, 0)
+        if not night or self._asked_day == local.toordinal():
+            return False
+        self._asked_day = local.toordinal()
+        if self.identified_at is None:
+            return True
+        on_trial = any(
+            0 < self._trial.ratio(room, known.watched, known.published)[1] < LEAST_ORIGINS
+            for room, known in self._rooms.items()
+            if known.watched
+        )
+        nights = (local.date() - self.identified_at.astimezone(self._home.site.zone).date()).days
+        return nights >= EVERY_DAYS and not on_trial
 
     def identify(self, why: str) -> Job:
         """Ask for an identification of all rooms; one that waits already is returned."""
@@ -267,6 +288,9 @@ class RoomLife:
             series = await self._history(now, HISTORY_DAYS)
             folder = self._file.path.with_name("identifying")
             fits = await self._trainer.identify(self._home, series, folder, job.progress)
+            job.version = f"rooms-{self._clock.now():%Y%m%dT%H%M%S}"
+            self._enter(job.version, fits, series)
+            job.state, job.share = "done", 1.0
         except UnavailableError as error:
             job.state, job.what = "queued", error.message
             self._not_before = self._clock.monotonic() + RETRY_WALL_S
@@ -276,48 +300,44 @@ class RoomLife:
         except Exception as error:
             job.failed(f"a fault in the program: {error!r}")
             _log.error("an identification failed", exc_info=error)
-        else:
-            job.version = f"rooms-{self._clock.now():%Y%m%dT%H%M%S}"
-            await self._enter(job.version, fits, series)
-            job.state, job.share = "done", 1.0
 
     async def _history(self, now: int, days: int) -> HouseSeries:
         first = now - days * SLOTS_PER_DAY
         lessons = await asyncio.to_thread(self._lessons.lessons, now)
         return await read_house(self._home, self._reader, self._calendar, lessons.since(first), first, now)
 
-    async def _enter(self, version: str, fits: Mapping[str, RoomFit], series: HouseSeries) -> None:
+    def _enter(self, version: str, fits: Mapping[str, RoomFit], series: HouseSeries) -> None:
         """Watch new models beside the published ones."""
         self.identified_at = self._clock.now()
         for room, fit in fits.items():
             known = self._rooms[room]
+            known.found = fit
+            former = known.fits.get(known.published)
+            if former is not None and fit.evidence.excitation < LEAST_EXCITATION <= former.evidence.excitation:
+                continue  # a summer without heating teaches nothing of heating
             known.fits = {name: old for name, old in known.fits.items() if name == known.published} | {version: fit}
             known.watched = version
             self._trial.forget(room, [known.published, version])
         self._watcher = self.observer(_WATCHED)
         walk(self._watcher, series.part(max(0, series.steps - SETTLE_SLOTS), series.steps))
+        self._judged = True
         _log.info("rooms were identified", version=version, rooms=len(fits))
-        await self._tell_faults(fits)
         self.save()
 
-    async def _tell_faults(self, fits: Mapping[str, RoomFit]) -> None:
-        for room, fit in fits.items():
-            code = f"forecast.room_{room}"
-            if fit.faulty and fit.warnings:
-                await self._alerts.raise_once(code, f"{room}: {fit.warnings[0]}", "See the room's page.")
-            else:
-                await self._alerts.clear(code)
-
-    async def _tell_stuck(self) -> None:
-        for room in self._stuck - self._told_stuck:
-            await self._alerts.raise_once(
-                f"forecast.sensor_{room}",
-                f"{room}: {_STUCK}",
-                "See its battery and its connection; its thermostat heats blindly.",
-            )
-        for room in self._told_stuck - self._stuck:
-            await self._alerts.clear(f"forecast.sensor_{room}")
-        self._told_stuck = set(self._stuck)
+    async def _tell_faults(self) -> bool:
+        """Raise and clear what people should know of rooms; tells whether all of it was told."""
+        standing = {}
+        for room, known in self._rooms.items():
+            if room in self._stuck:
+                standing[f"forecast.sensor_{room}"] = (f"{room}: {_STUCK}", _STUCK_REMEDY)
+            if known.found is not None and known.found.faulty and known.found.warnings:
+                standing[f"forecast.room_{room}"] = (f"{room}: {known.found.warnings[0]}", "See the room on the page.")
+        for code, (text, remedy) in standing.items():
+            await self._alerts.raise_once(code, text, remedy)
+        codes = {code for code in self._alerts.standing if code.startswith(("forecast.sensor_", "forecast.room_"))}
+        for code in codes - standing.keys():
+            await self._alerts.clear(code)
+        return standing.keys() <= self._alerts.standing
 
     # --- watching --------------------------------------------------------------------------------
 
@@ -353,7 +373,7 @@ class RoomLife:
         return (_PUBLISHED,) if self._watcher is None else (_PUBLISHED, _WATCHED)
 
     def _finish_slot(self) -> None:
-        if self._slot >= 0 and self._heat:
+        if self._slot >= 0:
             heat = {room: sum(values) / len(values) for room, values in self._heat.items()}
             self._trial.note(self._slot, self._calendar.hour(self._slot), self._air_c, heat)
         self._heat = {}
@@ -384,39 +404,44 @@ class RoomLife:
     def _judge(self, now: datetime) -> bool:
         """Publish the better model of each room, and set its tier; tells whether models have changed."""
         changed = False
-        self._stuck = {room for room in self._rooms if self._trial.stands_still(room)}
+        self._judged = True
+        self._stuck = {room for room in self._rooms if self._trial.stands_still(room, room in self._stuck)}
         for room, known in self._rooms.items():
+            tier = self._tier(room, known.published)
             if known.watched:
                 ratio, origins = self._trial.ratio(room, known.watched, known.published)
-                if origins >= LEAST_ORIGINS and ratio < BETTER:
+                other = self._tier(room, known.watched)
+                if origins >= LEAST_ORIGINS and ratio < BETTER and _RANK[other] >= _RANK[tier]:
                     _log.info("a room has another model", room=room, version=known.watched, ratio=round(ratio, 3))
-                    known.published, known.watched = known.watched, known.published
+                    known.published, known.watched, tier = known.watched, known.published, other
                     changed = True
-            tier = self._tier(room)
             if tier != known.tier or known.since is None:
                 _log.info("a room's tier", room=room, tier=tier, before=known.tier)
                 known.tier, known.since = tier, now
         return changed
 
-    def _tier(self, room: str) -> RoomTier:
-        """How far the published model is trusted.
+    def _tier(self, room: str, version: str) -> RoomTier:
+        """How far a model is trusted.
 
         A prior model is taken as it is only until a room was identified: where it does better than what was found, or
-        where a sensor has gone mad, its errors in the house decide as well.
+        where a sensor has gone mad, its errors in the house decide as well. A heater that was found not to heat, or a
+        sensor that stands still, is observed whichever model is there.
         """
         known = self._rooms[room]
         if room in self._stuck:
             return "observe"
         before = None if known.tier == "prior" else known.tier
-        fit = known.fits.get(known.published)
+        fit, evidence, found = known.fits.get(version), self._evidence(room, version), known.found
+        faulty = found is not None and found.faulty
         if fit is not None:
-            return replace(fit, evidence=self._evidence(room)).tier(before)
-        if not known.fits or self._trial.mae(room, known.published) is None:
+            return replace(fit, evidence=evidence, faulty=faulty).tier(before)
+        lately = self._trial.mae(room, version)
+        if lately is None:
             return "prior"
-        latest = known.fits[max(known.fits)]
-        found = {"days": latest.evidence.days, "excitation": latest.evidence.excitation}
-        evidence = self._evidence(room).model_copy(update=found)
-        return tier_of(evidence, faulty=latest.faulty, before=before)
+        if found is None:
+            return "observe" if lately[0] > PRIOR_MOST_C else "prior"
+        lived = {"days": found.evidence.days, "excitation": found.evidence.excitation}
+        return tier_of(evidence.model_copy(update=lived), faulty=faulty, before=before)
 
     def exchanged(self, observer: HouseObserver) -> HouseObserver:
         """Return an observer of the models published now, with the states of those that saw them before."""
@@ -457,7 +482,7 @@ class RoomLife:
             "since": None if known.since is None else known.since.isoformat(),
             "version": known.published,
             "watched": known.watched or None,
-            "evidence": self._evidence(room).model_dump(mode="json"),
+            "evidence": self._evidence(room, known.published).model_dump(mode="json"),
             "p95_24h_c": None if fit is None else fit.p95_24h_c,
             "nis": None if surprise is None else round(surprise, 2),
             "loss_w_k": round(1.0 / model.rea_k_w, 1),
@@ -470,7 +495,7 @@ class RoomLife:
 
     def _believed(self, room: str, fit: RoomFit | None) -> dict[str, float]:
         """Weight of each method of predicting a room, by its error; the plan uses the model alone."""
-        evidence = self._evidence(room)
+        evidence = self._evidence(room, self._rooms[room].published)
         errors = {
             "model": evidence.mae_24h_c,
             "yesterday": evidence.simple_mae_24h_c,

@@ -11,7 +11,7 @@ from pems_forecaster.domain.observer import HouseObserver, RoomInputs
 from pems_forecaster.domain.rooms import prior_interval, prior_version
 from pems_forecaster.domain.sampler import RoomSampler
 
-__all__ = ["OBSERVE_EVERY", "RoomWatch", "describe_priors", "sun_ratio"]
+__all__ = ["OBSERVE_EVERY", "RoomWatch", "describe_prior", "sun_ratio"]
 
 OBSERVE_EVERY = timedelta(minutes=5)
 
@@ -19,16 +19,17 @@ OBSERVE_EVERY = timedelta(minutes=5)
 Describe = Callable[[str, HouseObserver], Thermal]
 
 
-def describe_priors(home: Home) -> Describe:
-    """Return who tells of a room when nothing is identified: its prior model and its state."""
-    version = prior_version(home)
-
-    def describe(room: str, observer: HouseObserver) -> Thermal:
-        model = observer.models[room]
-        interval, state = prior_interval(model), observer.state(room)
-        return Thermal(room=room, model=model, interval=interval, tier="prior", state=state, version=version)
-
-    return describe
+def describe_prior(room: str, observer: HouseObserver) -> Thermal:
+    """Tell of a room when nothing is identified: its prior model and its state."""
+    model = observer.models[room]
+    return Thermal(
+        room=room,
+        model=model,
+        interval=prior_interval(model),
+        tier="prior",
+        state=observer.state(room),
+        version=prior_version(model),
+    )
 
 
 class RoomWatch:

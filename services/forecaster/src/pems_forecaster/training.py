@@ -113,4 +113,6 @@ def identify_rooms(home: Home, series: HouseSeries, *, progress: Progress) -> di
             remedy="wait, and see that room and outdoor sensors are in the history",
         )
     priors = {room: model for room, model in prior_models(home).items() if room in enough}
-    return identify_house(priors, replace(series, air_c=enough), progress=lambda share: progress(share, "rooms"))
+    begun = min(int(np.argmax(np.isfinite(known))) for known in enough.values())
+    known = replace(series, air_c=enough).part(begun, series.steps)  # before that there was no house to learn from
+    return identify_house(priors, known, progress=lambda share: progress(share, "rooms"))

@@ -10,7 +10,9 @@ from fastapi.security import APIKeyHeader
 from pems_common.auth import Auth, Principal
 from pems_monitor.adapters.gateway import GATEWAY_SERVICES, Gateway
 from pems_monitor.adapters.store import Session
+from pems_monitor.api_performance import performance_router
 from pems_monitor.handlers import MonitorHandlers
+from pems_monitor.performance_book import PerformanceBook
 from pems_monitor.web.guard import SESSION
 
 __all__ = ["api_router"]
@@ -20,7 +22,9 @@ _OVERRIDES = "v1/overrides/"
 _MAX_BODY_BYTES = 256_000
 
 
-def api_router(handlers: MonitorHandlers, auth: Auth, gateway: Gateway) -> APIRouter:
+def api_router(
+    handlers: MonitorHandlers, auth: Auth, gateway: Gateway, book: PerformanceBook | None = None
+) -> APIRouter:
     """Routes below /v1 and /api."""
     router = APIRouter()
 
@@ -55,6 +59,9 @@ def api_router(handlers: MonitorHandlers, auth: Auth, gateway: Gateway) -> APIRo
         if found is None:
             raise HTTPException(401, "there is no session: log in at /login")
         return {"csrf": found.csrf, "expires_at": found.expires_at.isoformat()}
+
+    if book is not None:
+        router.include_router(performance_router(book, reader))
 
     @router.api_route(
         "/api/{service}/{path:path}",

@@ -14,11 +14,14 @@ from pems_common.home import Home
 from pems_common.runner import Running, Runtime, run_service
 from pems_monitor.accounts import ensure_account
 from pems_monitor.adapters.gateway import GATEWAY_SERVICES, Gateway
+from pems_monitor.adapters.ingest_history import IngestHistory
+from pems_monitor.adapters.performance_store import PerformanceStore, performance_path
 from pems_monitor.adapters.services import ServiceClients
 from pems_monitor.adapters.store import MonitorStore, store_path
 from pems_monitor.domain.formats import Language
 from pems_monitor.domain.state import ServiceHealth
 from pems_monitor.handlers import MonitorHandlers
+from pems_monitor.performance_book import PerformanceBook
 
 __all__ = ["build", "house_language", "install", "look_around", "main"]
 
@@ -42,6 +45,7 @@ def install(
     auth: Auth,
     keys: KeyFile,
     clock: Clock,
+    book: PerformanceBook | None = None,
     page: bool = True,
 ) -> None:
     """Put guard, login, REST and page on an app; the page last, because it takes every other path."""
@@ -52,7 +56,7 @@ def install(
     language = house_language(handlers.home)
     app.add_middleware(PageGuard, store=store)
     app.include_router(login_router(store, clock, default_language=language))
-    app.include_router(api_router(handlers, auth, gateway))
+    app.include_router(api_router(handlers, auth, gateway, book))
     if page:
         from pems_monitor.web.context import PageParts
         from pems_monitor.web.page import install_page
@@ -99,6 +103,8 @@ async def build(rt: Runtime) -> Running:
     urls = {name: settings.url_of(name) for name in GATEWAY_SERVICES}
     shown = {**urls, **({"house": settings.url_of("house")} if rt.home.devices.simulated else {})}
     clients = ServiceClients(client, shown, internal_key=rt.auth.internal_key, home=rt.home)
+    history = IngestHistory(client, settings.url_of("ingest"), internal_key=rt.auth.internal_key)
+    book = PerformanceBook(rt.home, rt.clock, history, PerformanceStore(performance_path(settings.data)))
     install(
         rt.app,
         handlers=handlers,
@@ -108,6 +114,7 @@ async def build(rt: Runtime) -> Running:
         auth=rt.auth,
         keys=KeyFile(settings.keys_file),
         clock=rt.clock,
+        book=book,
     )
 
     async def bus_up() -> bool:
@@ -120,7 +127,10 @@ async def build(rt: Runtime) -> Running:
     async def follow_alerts() -> None:
         await rt.bus.work("alert", group="monitor", consumer=rt.instance, handler=handlers.on_alert)
 
-    return Running(service=handlers, background=(watch_services, follow_alerts))
+    async def follow_controller() -> None:
+        await rt.bus.copy_stream("status", group="monitor", consumer=rt.instance, handler=book.on_status)
+
+    return Running(service=handlers, background=(watch_services, follow_alerts, follow_controller, book.watch))
 
 
 def main() -> None:

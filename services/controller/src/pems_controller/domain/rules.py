@@ -38,6 +38,8 @@ HYSTERESIS_K = 0.3
 CHEAP_BOOST_K = 0.5
 FIXED_LEAD = timedelta(hours=2)
 LEAST_LEAD = timedelta(hours=1)  # whatever a model says: it may lie
+KEEPS_ON = timedelta(minutes=45)
+CHEAPER_CZK_KWH = 0.05
 EARLIEST_K = 1.0
 COASTS_FOR = timedelta(hours=3)  # a slab gives its heat to the air within about one hour, a thick one within three
 CHARGE_SLOTS = 8
@@ -106,7 +108,10 @@ class _Aim:
 
 
 def _room_aim(home: Home, name: str, ahead: RoomAhead | None, inputs: RuleInputs) -> _Aim:
-    """Comfort target; more in cheap hours; the coming target in its lead time, and before that in cheap slots."""
+    """Comfort target; more in cheap hours; the coming target in its lead time, and before that in cheap slots.
+
+    A room that is being heated keeps to it though the lead shrinks with its warming: relays are not to chatter.
+    """
     now, prices = inputs.state.at, inputs.prices
     comfort = comfort_target_c(home, name, now)
     target = comfort + (CHEAP_BOOST_K if prices.cheap_now else 0.0)
@@ -115,8 +120,10 @@ def _room_aim(home: Home, name: str, ahead: RoomAhead | None, inputs: RuleInputs
         return _Aim(comfort, target)
     at, coming = rise
     lead = FIXED_LEAD if ahead is None else max(ahead.lead_time(coming), LEAST_LEAD)
+    if inputs.state.rooms[name].relay.on:
+        lead += KEEPS_ON
     mean = prices.mean_until(at)
-    cheap = prices.now is not None and mean is not None and prices.now <= mean + 1e-6
+    cheap = prices.now is not None and mean is not None and prices.now < mean - CHEAPER_CZK_KWH
     if now >= at - lead or (cheap and now >= at - 2 * lead):
         return _Aim(comfort, coming, at)
     return _Aim(comfort, target)
@@ -138,7 +145,7 @@ def _room(home: Home, name: str, inputs: RuleInputs) -> RoomWish:
         aim.comfort_c - max(0.0, home.comfort.band_below_k - half),
         aim.target_c - (EARLIEST_K - half),
     )
-    peak_c = ahead.peak_c(COASTS_FOR if aim.by is None else aim.by - inputs.state.at)
+    peak_c = ahead.peak_c(COASTS_FOR if aim.by is None else max(aim.by - inputs.state.at, KEEPS_ON))
     return RoomWish(thermostat(ahead.air_c, least_c, on) or thermostat(peak_c, aim.target_c, on))
 
 

@@ -25,6 +25,8 @@ __all__ = ["HouseObserver", "RoomInputs"]
 
 SENSOR_SD_K = 0.12
 """Noise and quantisation of a room sensor (0.1 K steps and some draught)."""
+SENSOR_LEAST_K = 0.08
+"""At least so much of single readings: models are fitted on means of quarters of an hour, which are smoother."""
 AIR_SD_K_H = 0.3
 MASS_SD_K_H = 0.15
 DISTURBANCE_SHARE_H = 0.02
@@ -87,7 +89,7 @@ class HouseObserver:
         told = beliefs or {}
         usual = Beliefs(SENSOR_SD_K**2, AIR_SD_K_H**2, MASS_SD_K_H**2, float("nan"), float("inf"))
         each = [told.get(name, usual) for name in self.names]
-        self._sensor_k2 = np.array([b.sensor_k2 for b in each])
+        self._sensor_k2 = np.maximum([b.sensor_k2 for b in each], SENSOR_LEAST_K**2)
         self._air_k2_h = np.array([b.air_k2_h for b in each])
         self._mass_k2_h = np.array([b.mass_k2_h for b in each])
         drift = np.sqrt([b.drift_k2_h3 for b in each]) * np.array([m.ci_j_k for m in self.models.values()]) / 3600.0

@@ -27,7 +27,8 @@ YESTERDAY = "yesterday"
 _LEAST_SHARE = 0.6
 """Of a day that has to be measured for its error to count."""
 _MOVES_K = 0.2
-_SHOWN_SLOTS = 4
+_BRIDGED_SLOTS = 8
+"""Slots of a day that may be missing (a restart); what the relays did before them is taken to have gone on."""
 _SHOWN = 7 * SLOTS_PER_DAY
 
 
@@ -109,46 +110,62 @@ class RoomTrial:
 
     def _compare(self, origin: Origin, sides: Mapping[str, Side]) -> None:
         day = range(origin.slot, origin.slot + SLOTS_PER_DAY)
-        if any(slot not in self._heat_w for slot in day):
+        if sum(slot not in self._heat_w for slot in day) > _BRIDGED_SLOTS:
             return  # the forecaster was away
-        rooms = {room for side in sides.values() for room in side.models}
-        for room in rooms:
+        for room in {room for side in sides.values() for room in side.models}:
             measured = self._measured(room, (slot + 1 for slot in day))
             before = self._measured(room, (slot + 1 - SLOTS_PER_DAY for slot in day))
             self._put(room, YESTERDAY, origin.slot, before - measured)
-        for place, (name, side) in enumerate(sides.items()):
-            told = origin.versions.get(name, {})
-            if any(told.get(room) != version for room, version in side.versions.items() if room in told):
-                continue  # models have changed places meanwhile
-            predicted = self._predicted(origin, name, side)
-            for room, path in predicted.items():
-                measured = self._measured(room, (slot + 1 for slot in day))
-                self._put(room, side.versions[room], origin.slot, path - measured)
-                if place == 0:
-                    shown = self.said.setdefault(room, {})
-                    for k in range(SLOTS_PER_DAY - ORIGIN_SLOTS, SLOTS_PER_DAY, _SHOWN_SLOTS):
-                        shown[origin.slot + k + 1] = float(path[k])
-                    for old in [n for n in shown if n < origin.slot - _SHOWN]:
-                        del shown[old]
+        shown = next(iter(sides), "")
+        for name, side in sides.items():
+            for room, path in self._predicted(origin, name, side).items():
+                version = side.versions[room]
+                if version != origin.versions.get(name, {}).get(room):
+                    continue  # models have changed places meanwhile
+                if name != shown and version == sides[shown].versions.get(room):
+                    continue  # the same model, among neighbours that are not published
+                self._put(room, version, origin.slot, path - self._measured(room, (slot + 1 for slot in day)))
+                if name == shown:
+                    self._show(room, origin.slot, path)
+
+    def _show(self, room: str, slot: int, path: Floats) -> None:
+        """Keep the last hours of a day's prediction: what was said a day before."""
+        said = self.said.setdefault(room, {})
+        for k in range(SLOTS_PER_DAY - ORIGIN_SLOTS, SLOTS_PER_DAY):
+            said[slot + k + 1] = round(float(path[k]), 2)
+        for old in [n for n in said if n < slot + SLOTS_PER_DAY - _SHOWN]:
+            del said[old]
 
     def _predicted(self, origin: Origin, name: str, side: Side) -> dict[str, Floats]:
-        """Air temperature of each room at the end of each slot of the day (96,)."""
+        """Air temperature of each room at the end of each slot of the day (96,); NaN where its heat is unknown."""
         states = origin.states.get(name, {})
         models = {room: model for room, model in side.models.items() if room in states}
         if not models:
             return {}
         day = range(origin.slot, origin.slot + SLOTS_PER_DAY)
+        heat_w = {room: self._heat(room, day) for room in models}
         house = HousePredictor.of(models, SLOT_S, dict.fromkeys(models, Beliefs(fade_h=DISTURBANCE_FADE_H)))
         air, mass = house.heat_in(
             np.array(origin.outdoor_c),
-            {room: np.array([self._heat_w[slot].get(room, 0.0) for slot in day]) for room in models},
+            {room: np.nan_to_num(heat) for room, heat in heat_w.items()},
             {facade: np.array(values) for facade, values in origin.solar_w_m2.items()},
-            np.array([self._hour[slot] for slot in day], dtype=np.int64),
+            np.array([self._hour.get(slot, 0) for slot in day], dtype=np.int64),
         )
         first = np.array([states[room] for room in models])
         begin = States(first[None, :, 0], first[None, :, 1], first[None, :, 2], np.full(len(models), np.nan))
         said = house.air_c(begin, air, mass, [0], SLOTS_PER_DAY)[0]
-        return {room: said[:, k] for k, room in enumerate(models)}
+        return {
+            room: said[:, k] if np.isfinite(heat_w[room]).all() else np.full(SLOTS_PER_DAY, np.nan)
+            for k, room in enumerate(models)
+        }
+
+    def _heat(self, room: str, day: range) -> Floats:
+        """Mean heat of each slot, missing slots bridged by the one before (96,); NaN where the relay did not tell."""
+        values: list[float] = []
+        for slot in day:
+            kept = self._heat_w.get(slot)
+            values.append((values[-1] if values else 0.0) if kept is None else kept.get(room, float("nan")))
+        return np.array(values)
 
     def _measured(self, room: str, slots: Iterable[int]) -> Floats:
         return np.array([self._air_c.get(slot, {}).get(room, np.nan) for slot in slots])
@@ -178,14 +195,21 @@ class RoomTrial:
             found.append((_mean([kept[slot] for slot in slots]), _mean(both) if both else None))
         return max(found, key=lambda pair: pair[0])
 
-    def stands_still(self, room: str) -> bool:
-        """Tell whether a sensor has shown one value for a day, which it did on no day of the week before."""
+    def stands_still(self, room: str, before: bool = False) -> bool:
+        """Tell whether a sensor has shown one value for a day, which it did on no day of the week before.
+
+        Args:
+            room: Whose.
+            before: Whether that was told already: then it is told until the sensor moves.
+        """
         known = sorted(slot for slot, air in self._air_c.items() if room in air)
         ranges = []
         for days_ago in range(len(known) // SLOTS_PER_DAY):
             end = len(known) - days_ago * SLOTS_PER_DAY
             day = [self._air_c[slot][room] for slot in known[end - SLOTS_PER_DAY : end]]
             ranges.append(max(day) - min(day))
+        if before and ranges:
+            return ranges[0] == 0.0
         return len(ranges) > 2 and ranges[0] == 0.0 and min(ranges[2:]) >= _MOVES_K
 
     def ratio(self, room: str, version: str, other: str) -> tuple[float, int]:
@@ -208,11 +232,10 @@ class RoomTrial:
         def rounded(values: Iterable[float | None]) -> list[float | None]:
             return [None if value is None else round(value, 2) for value in values]
 
-        said = self.said.get(room, {})
-        near = [next((said[n] for n in range(at, at + 4) if n in said), None) for at in slots]
+        said = [self.said.get(room, {}).get(at) for at in slots]
         air = [self._air_c.get(at, {}).get(room) for at in slots]
         before = [self._air_c.get(at - SLOTS_PER_DAY, {}).get(room) for at in slots]
-        return {"measured_c": rounded(air), "predicted_c": rounded(near), "yesterday_c": rounded(before)}
+        return {"measured_c": rounded(air), "predicted_c": rounded(said), "yesterday_c": rounded(before)}
 
     # --- file ------------------------------------------------------------------------------------
 

@@ -21,14 +21,13 @@ The figures give the first house about 5.5 kW of heating at 0 C outdoors and tim
 Intervals are wide on purpose: an identified model replaces these.
 """
 
+from hashlib import sha256
 from math import sqrt
 
 from pems_common.home import Home, Room
 from pems_common.messages import RoomModel
 
 __all__ = ["heating_need_w", "prior_interval", "prior_model", "prior_models", "prior_version"]
-
-_PRIOR_VERSION = "prior-1"
 
 HEIGHT_M = 2.6
 U_WALL, U_WINDOW, U_FLOOR_OR_ROOF = 0.28, 1.2, 0.36
@@ -117,9 +116,9 @@ def prior_models(home: Home) -> dict[str, RoomModel]:
     return {name: prior_model(home, name) for name in home.rooms}
 
 
-def prior_version(home: Home) -> str:
-    """Return the version of the prior models: another configuration makes others."""
-    return f"{_PRIOR_VERSION}-{home.config_hash()[:8]}"
+def prior_version(model: RoomModel) -> str:
+    """Return the version of a prior model: what else is in home.yaml does not change it."""
+    return f"prior-{sha256(model.model_dump_json().encode()).hexdigest()[:8]}"
 
 
 def prior_interval(model: RoomModel) -> dict[str, tuple[float, float]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pems_common.held_back import held_back
 from pems_common.home import Home
 from pems_common.messages import Telemetry
-from pems_forecaster.domain.held_back import held_back
 
 __all__ = ["RoomSampler", "SlotSampler", "uncontrolled_load_w"]
 

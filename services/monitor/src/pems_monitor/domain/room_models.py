@@ -114,7 +114,8 @@ def read_room_models(data: Mapping[str, Any]) -> RoomModels:
         for item in (rooms if isinstance(rooms, list) else [])
         if isinstance(item, dict) and "room" in item
     }
-    return RoomModels(found, _instant(data, "identified_at"), running=isinstance(data.get("job"), dict))
+    running = _mapping(data, "job").get("state") in {"queued", "running"}
+    return RoomModels(found, _instant(data, "identified_at"), running=running)
 
 
 def read_picture(data: Mapping[str, Any]) -> RoomPicture | None:

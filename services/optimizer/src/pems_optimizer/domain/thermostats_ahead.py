@@ -15,16 +15,18 @@ __all__ = ["rule_targets_c", "thermostat_power_w"]
 
 # As the controller's rules do it.
 _CHEAP_BOOST_K = 0.5
-_LONGEST_LEAD_H = 8.0
+_LONGEST_LEAD_H, _LEAST_LEAD_H = 8.0, 1.0
+_CHEAPER_CZK_KWH = 0.05
 # From nothing to full power within so much around the target: wide enough that a slab that answers after an hour does
 # not swing, narrow enough that the mean air is that of a thermostat.
 _BAND_K = 1.0
 
 
 def _lead_slots(model: RoomModel, rise_k: float, spare_w: float) -> int:
-    """Slots that a rise takes at full power: its heat over what the heater has to spare, at most 8 h."""
+    """Slots that a rise takes at full power: its heat over what the heater has to spare, 1 to 8 h."""
     seconds = rise_k * (model.ci_j_k + model.cm_j_k) / max(spare_w, 1.0)
-    return int(np.ceil(min(seconds / 3600.0, _LONGEST_LEAD_H) * 3600.0 / SLOT.total_seconds()))
+    hours = min(max(seconds / 3600.0, _LEAST_LEAD_H), _LONGEST_LEAD_H)
+    return int(np.ceil(hours * 3600.0 / SLOT.total_seconds()))
 
 
 def rule_targets_c(model: RoomModel, comfort_c: Floats, spare_w: float, buy: Floats, cheap: Bools) -> Floats:
@@ -41,7 +43,7 @@ def rule_targets_c(model: RoomModel, comfort_c: Floats, spare_w: float, buy: Flo
     for rise in (np.flatnonzero(np.diff(comfort_c) > 0.0) + 1).tolist():
         lead = _lead_slots(model, comfort_c[rise] - comfort_c[rise - 1], spare_w)
         for t in range(max(0, rise - 2 * lead), rise):
-            if t >= rise - lead or buy[t] <= buy[t:rise].mean() + 1e-6:
+            if t >= rise - lead or buy[t] < buy[t:rise].mean() - _CHEAPER_CZK_KWH:
                 target[t] = max(target[t], comfort_c[rise])
     return np.asarray(target, dtype=np.float64)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -60,14 +60,15 @@ def fit_to_json(fit: RoomFit) -> dict[str, Any]:
 
 
 def fit_from_json(data: Mapping[str, Any]) -> RoomFit:
-    """Read what `fit_to_json` gave.
+    """Read what `fit_to_json` gave; what another version of the program added is passed over.
 
     Raises:
         ValueError, KeyError, TypeError, PermanentError: It is something else.
     """
+    known = {part.name for part in fields(RoomFit)}
     return RoomFit(
         **{
-            **data,
+            **{name: value for name, value in data.items() if name in known},
             "model": RoomModel.model_validate(data["model"]),
             "evidence": Evidence.model_validate(data["evidence"]),
             "arx": None if data["arx"] is None else ArxModel.from_json(data["arx"]),

@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.forecaster.forecaster_makers import the_home
 
-from pems_forecaster.domain.held_back import held_back
+from pems_common.held_back import held_back
 
 HOME = the_home()
 
