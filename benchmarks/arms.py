@@ -72,7 +72,8 @@ def gates(rows: Sequence[ArmRow]) -> Iterator[str]:
     if point.of_perfect_pct is not None and point.of_perfect_pct < OF_PERFECT_PCT:
         yield f"point saves {point.of_perfect_pct} % of what perfect foresight does, wanted {OF_PERFECT_PCT:g}"
     mine, theirs = point.self_consumption_pct, base.self_consumption_pct
-    if mine is not None and theirs is not None and mine < theirs + SELF_POINTS:
+    # Where the baseline uses nearly all, as under the heating load of winter, there are no points to gain.
+    if mine is not None and theirs is not None and theirs <= 100.0 - SELF_POINTS and mine < theirs + SELF_POINTS:
         yield f"self-consumption {mine} %, B1 {theirs} %, wanted {SELF_POINTS:g} points more"
     if point.peak_kw > base.peak_kw * (1.0 - PEAK_PCT / 100.0):
         yield f"peak {point.peak_kw} kW, B1 {base.peak_kw} kW, wanted {PEAK_PCT:g} % less"

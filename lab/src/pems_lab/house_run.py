@@ -11,7 +11,7 @@ from pems_common.bus.memory import MemoryBus
 from pems_common.clock import FakeClock
 from pems_common.history import HistoryStore
 from pems_common.home import Home
-from pems_common.messages import Envelope, Plan, Status, Thermal, read_body
+from pems_common.messages import Envelope, Plan, Thermal, read_body
 from pems_common.mqtt import MemoryBroker
 from pems_common.service import Service
 from pems_common.timegrid import slot_start
@@ -24,14 +24,16 @@ from pems_house.handlers import HouseHandlers
 from pems_ingest.adapters.sqlite_history import SqliteHistory
 from pems_ingest.feeds import world_feeds
 from pems_ingest.handlers import IngestHandlers
+from pems_lab.foresight import ForeseenWorld, Foresight, ForesightBus
 from pems_lab.lockstep import Lockstep
 from pems_optimizer.adapters.queues import InlineQueue
 from pems_optimizer.handlers import PlannerHandlers
+from pems_optimizer.plan_work import Worker
 
-__all__ = ["HouseRun", "RunAccount"]
+__all__ = ["OFF_DELAY_S", "HouseRun", "RunAccount"]
 
-# A lockstep minute is a minute of wall time too: pulses come each tick, not each 10 s between ticks.
-_OFF_DELAY_S = 150.0
+OFF_DELAY_S = 150.0
+"""A lockstep minute is a minute of wall time too: pulses come each tick, not each 10 s between ticks."""
 
 ThermalChange = Callable[[Thermal], Thermal]
 
@@ -53,6 +55,13 @@ class RunAccount:
     rule_plans: int = 0
     rooms_c: dict[datetime, dict[str, float]] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Begin anew, so that a long run keeps no more than a caller has yet to look at."""
+        self.mode_ticks.clear()
+        self.plans.clear()
+        self.rule_plans = 0
+        self.rooms_c.clear()
 
     def share(self, mode: str, prefix: str = "") -> float:
         """Share of ticks in a mode over all devices whose name begins with `prefix`."""
@@ -94,6 +103,8 @@ class HouseRun:
         built: The house as it really is, where that differs from what PEMS is told; None where it does not.
         models: Where forecast models are kept and trained (within the tick), and the history; None keeps the history in
             memory, and leaves it at the simple methods.
+        worker: Who works on requests for plans; None for one that begins each search cold.
+        foreseen: Whether forecasts of weather, load and price come true (see `foresight`).
     """
 
     def __init__(
@@ -107,6 +118,8 @@ class HouseRun:
         thermal: ThermalChange | None = None,
         built: Home | None = None,
         models: Path | None = None,
+        worker: Worker | None = None,
+        foreseen: bool = False,
     ) -> None:
         """Wire everything; nothing runs yet."""
         self.home = home
@@ -123,9 +136,9 @@ class HouseRun:
             world,
             seed=seed,
             tick_every=timedelta(minutes=1),
-            off_delay_s=_OFF_DELAY_S,
+            off_delay_s=OFF_DELAY_S,
         )
-        feeds = world_feeds(home, self.clock, world)
+        feeds = world_feeds(home, self.clock, ForeseenWorld(home, world) if foreseen else world)
         self.ingest = IngestHandlers(
             home,
             self.clock,
@@ -137,10 +150,11 @@ class HouseRun:
             inline=True,
             label=feeds.label,
         )
+        told = ForesightBus(self.bus, Foresight(self.house.plant.home, world, seed)) if foreseen else self.bus
         self.forecaster = ForecasterHandlers(
             home,
             self.clock,
-            self.bus,
+            cast(MemoryBus, told),
             cast(HistoryStore, self.store),
             state_dir=models,
             trainer=InlineTrainer(),
@@ -157,7 +171,8 @@ class HouseRun:
         services: list[Service] = [self.house, self.ingest, self.forecaster]
         if planner == "on":
             seen = self.bus if thermal is None else cast(MemoryBus, _SpoiledBus(self.bus, thermal))
-            self.planner = PlannerHandlers(home, self.clock, seen, InlineQueue(home, self.clock, seen), inline=True)
+            queue = InlineQueue(home, self.clock, seen, worker=worker)
+            self.planner = PlannerHandlers(home, self.clock, seen, queue, inline=True)
             services.append(self.planner)
         services.append(self.controller)
         self.lockstep = Lockstep(self.clock, self.bus, services)
@@ -183,8 +198,8 @@ class HouseRun:
             self.account.rooms_c[now] = dict(self.house.truth()["temperature_c"])
         status = await self.bus.latest("status", site)
         if status is not None:
-            for name, device in read_body(status, Status).devices.items():
-                self.account.mode_ticks.setdefault(name, Counter())[device.mode] += 1
+            for name, device in status.body["devices"].items():  # counted each minute: not validated again
+                self.account.mode_ticks.setdefault(name, Counter())[device["mode"]] += 1
         plan = await self.bus.latest("plan", site)
         if plan is not None and plan.id != self._last_plan:
             self._last_plan = plan.id

@@ -6,6 +6,7 @@ from tests.unit.forecaster.forecaster_makers import the_home
 from pems_common.held_back import held_back
 
 HOME = the_home()
+assert HOME.battery is not None
 
 FREE = {"pv_w": 3000.0, "grid_w": -1500.0, "battery_w": 0.0, "soc_pct": 100.0, "sell_czk_kwh": 1.0}
 BALANCED = FREE | {"grid_w": 20.0}
