@@ -10,17 +10,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pems_common.errors import PermanentError
-from pems_common.home import HomeError, load_home
+from pems_cli.studies import FAILED, SUCCESS, WRONG_INPUT, WrongInput, check_targets, telling_wrong_input
+from pems_common.home import load_home
 
 if TYPE_CHECKING:
     from pems_forecaster.backtest.kinds import Backtest
     from pems_forecaster.backtest.told import Told
 
 __all__ = ["BacktestOptions", "run_backtest"]
-
-_PICTURES = (".png", ".svg", ".pdf")
-_SUCCESS, _FAILED, _WRONG_INPUT = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -56,18 +53,13 @@ def run_backtest(options: BacktestOptions, console: Console) -> int:
     from pems_forecaster.backtest.told import joined
 
     try:
-        _check_targets(options)
-        home = load_home(options.site)
-        period = BacktestPeriod(options.begin, options.every_days, options.threads)
-        backtest = KINDS[options.kind](options.data, home, period)
-    except HomeError as error:
-        console.print(f"{error.source}: {len(error.problems)} to correct", markup=False)
-        for problem in error.problems:
-            console.print(f"  {problem}", markup=False)
-        return _WRONG_INPUT
-    except PermanentError as error:
-        console.print(f"{error.message}; {error.remedy}", markup=False)
-        return _WRONG_INPUT
+        with telling_wrong_input(console):
+            check_targets(options.output, options.picture)
+            home = load_home(options.site)
+            period = BacktestPeriod(options.begin, options.every_days, options.threads)
+            backtest = KINDS[options.kind](options.data, home, period)
+    except WrongInput:
+        return WRONG_INPUT
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("training and forecasting", total=backtest.periods)
         parts = []
@@ -77,7 +69,7 @@ def run_backtest(options: BacktestOptions, console: Console) -> int:
     told = joined(parts)
     if not np.isfinite(told.actual).any():
         console.print(f"{options.data}: nothing was measured in the days to be forecast", markup=False)
-        return _WRONG_INPUT
+        return WRONG_INPUT
     console.print(_table(told, backtest))
     for line in _energy(told):
         console.print(line, markup=False)
@@ -90,24 +82,8 @@ def run_backtest(options: BacktestOptions, console: Console) -> int:
             console.print(f"drawn in {options.picture}", markup=False)
     except OSError as error:
         console.print(f"cannot be written: {error.strerror}", markup=False)
-        return _FAILED
-    return _SUCCESS
-
-
-def _check_targets(options: BacktestOptions) -> None:
-    """Refuse what could not be written in the end, before minutes of training.
-
-    Raises:
-        PermanentError: A folder does not exist, or the picture's ending is unknown.
-    """
-    for path in (options.output, options.picture):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise PermanentError(f"{path}: there is no such folder", remedy="make it first")
-    if options.picture is not None and options.picture.suffix not in _PICTURES:
-        known = ", ".join(_PICTURES)
-        raise PermanentError(
-            f"{options.picture}: no picture of this kind can be drawn", remedy=f"let it end in {known}"
-        )
+        return FAILED
+    return SUCCESS
 
 
 def _table(told: "Told", backtest: "Backtest") -> Table:

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from pems_cli.studies import FAILED, SUCCESS, WRONG_INPUT, WrongInput, check_targets, telling_wrong_input
 from pems_common.errors import PermanentError
-from pems_common.home import Home, HomeError, load_home
+from pems_common.home import Home, load_home
 
 if TYPE_CHECKING:
     from pems_common.messages import RoomModel
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["IdentifyOptions", "run_identify"]
 
-_PICTURES = (".png", ".svg", ".pdf")
-_SUCCESS, _FAILED, _WRONG_INPUT = 0, 1, 2
 _SHOWN_DAYS = 5
 
 
@@ -53,18 +52,15 @@ def run_identify(options: IdentifyOptions, console: Console) -> int:
     from pems_forecaster.domain.room_fit.plain_prior import PLAIN_VAGUE
 
     try:
-        _check_targets(options)
-        home = None if options.site is None else load_home(options.site)
-        series = read_room_csv(options.data, zone=None if home is None else home.site.zone, heater_w=options.heater_w)
-        priors = _priors(home, series, options)
-    except HomeError as error:
-        console.print(f"{error.source}: {len(error.problems)} to correct", markup=False)
-        for problem in error.problems:
-            console.print(f"  {problem}", markup=False)
-        return _WRONG_INPUT
-    except PermanentError as error:
-        console.print(f"{error.message}; {error.remedy}", markup=False)
-        return _WRONG_INPUT
+        with telling_wrong_input(console):
+            check_targets(options.output, options.picture)
+            home = None if options.site is None else load_home(options.site)
+            series = read_room_csv(
+                options.data, zone=None if home is None else home.site.zone, heater_w=options.heater_w
+            )
+            priors = _priors(home, series, options)
+    except WrongInput:
+        return WRONG_INPUT
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("identifying", total=1.0)
         fits = identify_house(
@@ -86,24 +82,8 @@ def run_identify(options: IdentifyOptions, console: Console) -> int:
             console.print(f"drawn in {options.picture}", markup=False)
     except OSError as error:
         console.print(f"cannot be written: {error.strerror}", markup=False)
-        return _FAILED
-    return _SUCCESS
-
-
-def _check_targets(options: IdentifyOptions) -> None:
-    """Refuse what could not be written in the end.
-
-    Raises:
-        PermanentError: A folder does not exist, or the picture's ending is unknown.
-    """
-    for path in (options.output, options.picture):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise PermanentError(f"{path}: there is no such folder", remedy="make it first")
-    if options.picture is not None and options.picture.suffix not in _PICTURES:
-        raise PermanentError(
-            f"{options.picture}: no picture of this kind can be drawn",
-            remedy=f"let it end in {', '.join(_PICTURES)}",
-        )
+        return FAILED
+    return SUCCESS
 
 
 def _priors(home: Home | None, series: "HouseSeries", options: IdentifyOptions) -> "dict[str, RoomModel]":
