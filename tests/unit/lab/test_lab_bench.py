@@ -1,0 +1,98 @@
+"""`./pems bench arms`: prints the table, goes on where it was, and says which gates fail."""
+
+import argparse
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks import arms
+
+from pems_lab import arm_jobs, arm_run
+from pems_lab.arm_table import ArmRow
+
+BASE = ArmRow(
+    arm="b1",
+    cost_czk_day=200.0,
+    wear_czk_day=10.0,
+    fair_czk_day=210.0,
+    saved_pct=0.0,
+    of_perfect_pct=0.0,
+    import_kwh_day=50.0,
+    export_kwh_day=1.0,
+    self_consumption_pct=50.0,
+    peak_kw=10.0,
+    below_k_h_room_day=0.2,
+    inside_pct=99.5,
+    inside_least_pct=99.0,
+    mean_c=20.0,
+    cycles_day=1.0,
+    switchings_room_day=8.0,
+    mpc_pct=None,
+    plans=0,
+    kept=0,
+    rule_plans=0,
+    plan_s=None,
+    limits={},
+)
+GOOD = replace(
+    BASE, arm="point", of_perfect_pct=85.0, self_consumption_pct=65.0, peak_kw=8.0, below_k_h_room_day=0.1, mpc_pct=99.9
+)
+
+
+@pytest.fixture
+def short_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm_run, "_DAY", timedelta(minutes=20))
+    monkeypatch.setattr(arm_jobs, "_quiet", lambda: None)
+
+
+def figures(text: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in text.splitlines() if line.startswith('{"case"')]
+    return [{name: value for name, value in row.items() if name not in ("wall_s", "plan_s")} for row in rows]
+
+
+@pytest.mark.usefixtures("short_days")
+def test_two_arms_are_compared_and_a_second_call_only_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ["--generated", "--arms", "b1,b0", "--days", "2", "--stretch", "1", "--out", str(tmp_path)]
+    assert arms.main(call) == 0
+    first = capsys.readouterr()
+    rows = figures(first.out)
+    assert [row["arm"] for row in rows if row["case"] == "arm"] == ["b0", "b1"]
+    assert [row["saved_pct"] for row in rows if row.get("arm") == "b1" and row["case"] == "arm"] == [0.0]
+    assert [row["worst"] < 1e-6 for row in rows if row["case"] == "balance"] == [True]
+    assert {row["arm"] for row in rows if row["case"] == "habits"} == {"b0", "b1"}
+    assert "8 of 8 arm-days" in first.err
+    assert arms.main(call) == 0
+    second = capsys.readouterr()
+    assert figures(second.out) == rows
+    assert "arm-days" not in second.err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"of_perfect_pct": 79.0}, "perfect foresight"),
+        ({"self_consumption_pct": 55.0}, "self-consumption"),
+        ({"peak_kw": 8.6}, "peak"),
+        ({"below_k_h_room_day": 0.3}, "below the band"),
+        ({"inside_pct": 98.9}, "wider band"),
+        ({"mpc_pct": 99.0}, "mpc"),
+    ],
+)
+def test_each_gate_of_the_closed_loop_can_fail(change: dict[str, Any], said: str | None) -> None:
+    found = list(arms.gates([BASE, replace(GOOD, **change)]))
+    assert len(found) == (0 if said is None else 1)
+    assert said is None or said in found[0]
+
+
+def test_without_baseline_or_point_no_gate_is_judged() -> None:
+    assert list(arms.gates([GOOD])) == []
+
+
+def test_arms_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="b9"):
+        arms._arms("b0,b9")
+    assert arms._arms("point,b0") == ["b0", "point"]
