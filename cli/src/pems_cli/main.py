@@ -156,11 +156,12 @@ def why(
     from pems_cli.paths import data_directory
     from pems_cli.why import ask_why, internal_key
 
+    url = url or "http://127.0.0.1:8083"
     raise typer.Exit(
         ask_why(
             Console(soft_wrap=True),
-            url=url or "http://127.0.0.1:8083",
-            key=key or internal_key(data_directory()),
+            url=url,
+            key=key or internal_key(data_directory(), url),
             plan=plan,
             device=device,
             action=action,
@@ -255,16 +256,9 @@ def report(
     from pems_cli.report import ReportOptions, run_report
     from pems_cli.why import internal_key
 
-    options = ReportOptions(
-        first,
-        last,
-        baseline_from,
-        baseline_to,
-        output,
-        url or "http://127.0.0.1:8080",
-        key or internal_key(data_directory()),
-        language,
-    )
+    url = url or "http://127.0.0.1:8080"
+    key = key or internal_key(data_directory(), url)
+    options = ReportOptions(first, last, baseline_from, baseline_to, output, url, key, language)
     raise typer.Exit(run_report(options, Console(soft_wrap=True)))
 
 

@@ -4,12 +4,15 @@ import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 
 __all__ = ["ask_why", "internal_key", "slot_at"]
+
+_THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 
 _TIMEOUT_S = 15.0
 
@@ -94,8 +97,13 @@ def _detail(reply: httpx.Response) -> str:
         return reply.text[:200]
 
 
-def internal_key(data: Path) -> str:
-    """Return the key that a native run on this machine made for itself; empty where there is none."""
+def internal_key(data: Path, url: str) -> str:
+    """Return the key that a native run on this machine made for itself; empty where there is none.
+
+    It is for this machine only: another address gets none.
+    """
+    if urlsplit(url).hostname not in _THIS_MACHINE:
+        return ""
     for file in sorted(data.glob("**/internal.key"), key=lambda f: f.stat().st_mtime, reverse=True):
         return file.read_text().strip()
     return ""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +66,19 @@ class WorldChoice:
             return own_world(home, Path(self.weather), Path(self.prices), seed=seed)
         return GeneratedWorld(seed=seed, latitude=home.site.latitude, longitude=home.site.longitude)
 
+    def digest(self) -> dict[str, str]:
+        """Return what the files say that the world is made of."""
+        files = [Path(self.weather), Path(self.prices)] if self.kind == "own" else []
+        if self.kind == "reference":
+            files = [file for part in ("weather", "ote_cz") for file in sorted(Path(self.data, part).glob("*.csv"))]
+        stats = {file: file.stat() for file in files if file.is_file()}
+        return {file.name: _file_digest(file, stat.st_mtime_ns, stat.st_size) for file, stat in stats.items()}
+
+
+@lru_cache(maxsize=64)
+def _file_digest(path: Path, changed_ns: int, size: int) -> str:
+    return blake2b(path.read_bytes(), digest_size=8).hexdigest()
+
 
 @dataclass(frozen=True)
 class Job:
@@ -81,7 +95,7 @@ class Job:
         content = {
             "schema": _SCHEMA,
             "home": home.model_dump(mode="json"),
-            "world": vars(self.world),
+            "world": {**vars(self.world), "data": self.world.digest()},
             "stretch": {**vars(self.stretch), "start": self.stretch.start.isoformat()},
             "version": version,
         }

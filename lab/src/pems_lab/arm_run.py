@@ -181,8 +181,10 @@ def _wired(
     strategy = arm if arm in ("robust", "scenarios") else "point"
     uncertainty = home.optimization.uncertainty.model_copy(update={"strategy": strategy})
     optimization = home.optimization.model_copy(update={"uncertainty": uncertainty})
+    # An owner's file may begin in shadow: here PEMS is to act.
+    control = home.control.model_copy(update={"armed": True, "shadow": False, "rollout": ("*",)})
     return HouseRun(
-        home.model_copy(update={"optimization": optimization}),
+        home.model_copy(update={"optimization": optimization, "control": control}),
         world,
         start,
         seed=seed,

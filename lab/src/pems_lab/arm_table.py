@@ -220,7 +220,7 @@ def gained(better: Mapping[str, Any], than: Mapping[str, Any], *, seed: int = 0)
     mean price of import.
     """
     truth = than["truth"]
-    price = truth["energy_cost_czk"] / max(truth["import_wh"], 1.0)
+    price = truth["bought_czk"] / max(truth["import_wh"], 1.0)
     mine, other = (np.array([_day_czk(day, price) for day in result["days"]]) for result in (better, than))
     n = len(other)
     if n < 2 * _BLOCK_DAYS or len(mine) != n:

@@ -38,7 +38,7 @@ def fair_cost(home: Home, truth: Mapping[str, Any], reference: Mapping[str, Any]
     hot water by the heat pump's COP, the battery and the car by their one-way efficiency. Warmth: the house's mean
     temperature above the reference's, times the house's measured loss per kelvin.
     """
-    price = reference["energy_cost_czk"] / max(reference["import_wh"], 1.0)  # CZK/Wh
+    price = reference["bought_czk"] / max(reference["import_wh"], 1.0)  # CZK/Wh
 
     def more(name: str) -> float:
         return float(truth.get(name) or 0.0) - float(reference.get(name) or 0.0)

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 _MINUTE = timedelta(minutes=1)
 _STORED_ABOVE_C = 20.0
+_LEAST_OF_MONTH = 0.25
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Tally:
 
     Attributes:
         elapsed_s: House time.
-        energy_cost_czk: Paid at the meter.
+        energy_cost_czk: Paid at the meter, less what export earned.
+        bought_czk: Paid for import.
         wh: Energies by name, as `pems_house` counts them.
         below_k_h: Below the comfort band.
         inside_s: Inside the band widened by 0.5 C.
@@ -45,6 +47,7 @@ class Tally:
 
     elapsed_s: float
     energy_cost_czk: float
+    bought_czk: float
     wh: Mapping[str, float]
     below_k_h: Floats
     inside_s: Floats
@@ -68,6 +71,7 @@ class Tally:
         return cls(
             truth.elapsed_s,
             truth.energy_cost_czk,
+            truth.bought_czk,
             dict(truth.wh),
             truth.below_k_h.copy(),
             truth.inside_s.copy(),
@@ -82,6 +86,7 @@ class Tally:
         return Tally(
             self.elapsed_s - earlier.elapsed_s,
             self.energy_cost_czk - earlier.energy_cost_czk,
+            self.bought_czk - earlier.bought_czk,
             _less(self.wh, earlier.wh),
             self.below_k_h - earlier.below_k_h,
             self.inside_s - earlier.inside_s,
@@ -120,12 +125,12 @@ class MinuteWatch:
         self.heating_wh[slot] = self.heating_wh.get(slot, 0.0) + heating_w / 60.0
 
     def monthly_peaks_w(self, zone: ZoneInfo) -> dict[str, float]:
-        """Highest 15-min mean of import by local month (`YYYY-MM`) [W]."""
-        peaks: dict[str, float] = {}
+        """Highest 15-min mean of import by local month (`YYYY-MM`) [W]; the few hours of one at an end are no month."""
+        months: dict[str, list[float]] = {}
         for slot, wh in self.import_wh.items():
-            month = f"{slot.astimezone(zone):%Y-%m}"
-            peaks[month] = max(peaks.get(month, 0.0), wh * 4.0)
-        return {month: round(power_w, 1) for month, power_w in peaks.items()}
+            months.setdefault(f"{slot.astimezone(zone):%Y-%m}", []).append(wh * 4.0)
+        most = max(map(len, months.values()), default=0)
+        return {month: round(max(w), 1) for month, w in months.items() if len(w) >= _LEAST_OF_MONTH * most}
 
     def heating_peaks(self, zone: ZoneInfo) -> dict[date, tuple[int, float]]:
         """Local hour and 15-min mean power [W] of the highest heating of each whole local day."""
@@ -157,6 +162,7 @@ def period_truth(home: Home, plant: Plant, period: Tally, watch: MinuteWatch) ->
     return {
         "elapsed_h": hours,
         "energy_cost_czk": period.energy_cost_czk,
+        "bought_czk": period.bought_czk,
         "wear_czk": out_wh / 1000.0 * battery.wear_czk_kwh if battery is not None else 0.0,
         "cycles": out_wh / battery.capacity_wh if battery is not None else 0.0,
         **{f"{name}_wh": value for name, value in period.wh.items()},

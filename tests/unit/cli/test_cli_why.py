@@ -89,7 +89,8 @@ def test_without_a_server_it_says_what_to_start() -> None:
 
 
 def test_the_key_of_a_run_on_this_machine_is_found(tmp_path: Path) -> None:
-    assert internal_key(tmp_path) == ""
+    assert internal_key(tmp_path, "http://127.0.0.1:8083") == ""
     (tmp_path / "run-1").mkdir()
     (tmp_path / "run-1" / "internal.key").write_text("secret\n")
-    assert internal_key(tmp_path) == "secret"
+    assert internal_key(tmp_path, "http://localhost:8083") == "secret"
+    assert internal_key(tmp_path, "http://elsewhere.example:8083") == "", "it does not leave this machine"

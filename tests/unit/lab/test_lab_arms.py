@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -103,3 +104,13 @@ def test_a_days_heating_peak_is_told_with_its_local_hour() -> None:
     for k in range(1, 5):
         watch.heating_wh.pop(midnight + k * timedelta(minutes=15))
     assert watch.heating_peaks(HOME.site.zone) == {}, "a day that is not whole has no peak"
+
+
+def test_the_hours_of_a_month_at_an_end_are_no_month() -> None:
+    watch = MinuteWatch()
+    first = datetime(2025, 1, 1, 11, tzinfo=UTC)
+    for k in range(31 * 96):
+        watch.import_wh[first + k * timedelta(minutes=15)] = 3000.0 if k == 50 else 1000.0
+    assert watch.monthly_peaks_w(ZoneInfo("Europe/Prague")) == {"2025-01": 12_000.0}
+    few = MinuteWatch(import_wh={first: 1000.0})
+    assert few.monthly_peaks_w(ZoneInfo("Europe/Prague")) == {"2025-01": 4_000.0}

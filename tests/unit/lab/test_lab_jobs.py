@@ -72,6 +72,17 @@ def test_a_result_belongs_to_home_world_stretch_arm_and_code() -> None:
     assert code_version() == code_version()
 
 
+def test_a_result_belongs_to_what_the_files_of_its_world_say(tmp_path: Path) -> None:
+    weather, prices = tmp_path / "weather.csv", tmp_path / "prices.csv"
+    weather.write_text("a\n")
+    prices.write_text("b\n")
+    job = replace(JOB, world=WorldChoice("own", weather=str(weather), prices=str(prices)))
+    before = job.key("v")
+    assert job.key("v") == before
+    prices.write_text("corrected\n")
+    assert job.key("v") != before
+
+
 def test_a_year_is_cut_into_stretches_that_follow_each_other() -> None:
     parts = stretches(Stretch(NOON, days=70, seed=3), 31)
     assert [(part.start, part.days) for part in parts] == [

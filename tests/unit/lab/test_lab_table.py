@@ -17,6 +17,7 @@ def result(arm: Arm, cost: float, *, days: int = 2, mean_c: float = 20.0, peak_w
     truth = {
         "elapsed_h": hours,
         "energy_cost_czk": cost,
+        "bought_czk": cost,
         "wear_czk": 0.0,
         "cycles": 1.0 * days,
         "import_wh": 50_000.0 * days,

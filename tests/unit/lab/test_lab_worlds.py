@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[3]
 HOME = load_home(ROOT / "config" / "home.yaml")
 DATA = Path(os.environ.get("PEMS_DATA_DIR") or ROOT.parent / "shared" / "data")
 
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no data sets: set PEMS_DATA_DIR")
+needs_data = pytest.mark.skipif(
+    not all((DATA / part).is_dir() for part in ("weather", "ote_cz")), reason="no data sets: set PEMS_DATA_DIR"
+)
 
 
 def hours(path: Path, rows: list[tuple[str, float, float]]) -> Path:

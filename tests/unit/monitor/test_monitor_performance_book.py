@@ -105,7 +105,7 @@ async def test_watching_outlives_an_absence_of_ingest(bench: Bench) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     bench.house.away = False
-    for _ in range(400):
+    for _ in range(6000):
         bench.clock.advance(30)
         await asyncio.sleep(0.005)
         if len(bench.store.kept(date.min, date.max)) >= 2:

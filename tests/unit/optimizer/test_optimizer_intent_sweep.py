@@ -69,7 +69,10 @@ def test_out_of_time_it_changes_nothing(problem):
     assert sweep(search, plan, search.order) is plan
 
 
-def test_a_plan_is_made_with_it_and_cheaper_for_it(problem):
+def test_a_plan_is_made_with_it_and_cheaper_for_it():
+    """A house in which it gains several crowns: what is left to gain differs a little between processors."""
+    problem = small_problem(small_home("pokoj_1", "pokoj_2", "loznice", "hosti"), seed=6)
+
     def cost(sweeps: int) -> float:
         outcome = solve(problem, SolverOptions(60.0, Effort(sweeps=0, intent_sweeps=sweeps)), lambda: 0.0)
         assert isinstance(outcome, Solved)

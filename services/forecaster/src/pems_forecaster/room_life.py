@@ -210,7 +210,7 @@ class RoomLife:
                 )
             except (PermanentError, ValueError, KeyError, TypeError, AttributeError) as error:
                 _log.error("what is known of a room cannot be read", room=room, error=repr(error))
-        self._stuck = {room for room in document["stuck"] if room in self._rooms}
+        self._stuck = {room for room in document.get("stuck", ()) if room in self._rooms}
         self._trial = RoomTrial.from_json(document["trial"])
         self.identified_at = None if document["identified_at"] is None else parse_instant(document["identified_at"])
         self._watcher = self.observer(_WATCHED) if any(known.watched for known in self._rooms.values()) else None

@@ -1,6 +1,7 @@
 """REST of performance: figures per hour or day, and the report of a period."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Annotated, Any
 
@@ -18,10 +19,11 @@ LastDay = Annotated[str | None, Query(alias="to", max_length=40, description="la
 
 
 def _day(text: str, name: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise HTTPException(422, f"{name}={text!r} is no day: give one such as 2026-01-15") from None
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        if 2000 <= day.year < 2200:
+            return day
+    raise HTTPException(422, f"{name}={text!r} is no day: give one such as 2026-01-15")
 
 
 def _range(first: str | None, last: str | None, today: date, most: int) -> tuple[date, date]:

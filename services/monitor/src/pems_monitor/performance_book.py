@@ -36,6 +36,7 @@ from pems_monitor.domain.savings import DayCost
 __all__ = ["History", "PerformanceBook", "Period"]
 
 _SETTLED = timedelta(minutes=30)  # house time after a day until its last readings are surely stored
+_STATUS_WAIT = timedelta(hours=12)
 _DAYS_PER_CALL, _DAYS_PER_ROUND = 31, 3
 _BACKFILL_DAYS = 400
 _EVERY_S, _RUNNING_S = 30.0, 30.0  # wall time
@@ -193,7 +194,7 @@ class PerformanceBook:
 
     async def _count(self, day: date, now: datetime, begun: datetime) -> DayRecord:
         zone = self.home.site.zone
-        slots = [slot for slot in local_day_slots(day, zone) if slot < now]
+        slots = [slot for slot in local_day_slots(day, zone) if slot <= now]
         end = local_midnight(day + timedelta(days=1), zone)
         complete = now >= end + _SETTLED
         before = slot_start(slots[0] - timedelta(hours=LEADS_H[0] + 4))
@@ -217,8 +218,8 @@ class PerformanceBook:
             return DayRecord.of_hours(day, hours, complete=complete)
 
         record = await asyncio.to_thread(count)
-        if complete:
-            self._store.keep_day(record)
+        if complete and (last is None or last.at >= end or now >= end + _STATUS_WAIT):
+            self._store.keep_day(record)  # else statuses of that day may still be waiting in the stream
         return record
 
     async def _forecasts(self, slots: Sequence[datetime]) -> Told[Foreseen]:

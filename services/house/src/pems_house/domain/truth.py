@@ -45,7 +45,7 @@ class Truth:
         self._slot = -1
         self._buy = self._sell = 0.0
         self._slot_import_wh = self._slot_export_wh = 0.0
-        self.energy_cost_czk = 0.0
+        self.energy_cost_czk = self.bought_czk = 0.0
         self.wh = dict.fromkeys(
             ("import", "export", "pv", "pv_possible", "load", "heating", "household", "ev", "water", "gains", "sun"),
             0.0,
@@ -102,6 +102,7 @@ class Truth:
         imported, exported = max(0.0, flows.grid_w), max(0.0, -flows.grid_w)
         self._slot_import_wh += imported * hours
         self._slot_export_wh += exported * hours
+        self.bought_czk += imported * self._buy * hours / 1000.0
         self.energy_cost_czk += (imported * self._buy - exported * self._sell) * hours / 1000.0
         wh = self.wh
         for name, power_w in (
@@ -183,6 +184,7 @@ class Truth:
             "since": self.start.isoformat(),
             "elapsed_h": round(hours, 4),
             "energy_cost_czk": round(self.energy_cost_czk, 4),
+            "bought_czk": round(self.bought_czk, 4),
             **{f"{name}_wh": round(value, 1) for name, value in self.wh.items()},
             "cycles": round(self.wh["battery_out"] / capacity, 4) if capacity else 0.0,
             "wear_czk": round(self.wh["battery_out"] / 1000.0 * self._home.battery.wear_czk_kwh, 4)

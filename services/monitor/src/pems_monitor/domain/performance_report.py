@@ -90,7 +90,8 @@ def day_row(record: DayRecord, home: Home, baseline: Baseline) -> dict[str, Any]
     saved = lower_w = None
     if not own and cost.counts and cost.cost_czk is not None:
         saved = baseline.expected_czk(cost.hdd) - cost.cost_czk
-    if not own and baseline.peak_import_w is not None and metrics.peak_import_w is not None:
+    whole = record.complete and cost.counts
+    if whole and not own and baseline.peak_import_w is not None and metrics.peak_import_w is not None:
         lower_w = baseline.peak_import_w - metrics.peak_import_w
     return {
         "day": record.day.isoformat(),
