@@ -1,5 +1,6 @@
 """Savings by hand and by known truth; recommendations by the figures that call for them."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 
@@ -7,8 +8,8 @@ import pytest
 from tests.unit.monitor.performance_house import two_rooms
 
 from pems_common.home import Home
-from pems_monitor.domain.performance import metrics_of
-from pems_monitor.domain.performance_report import BaselineWish, choose_baseline
+from pems_monitor.domain.performance import DayRecord, metrics_of
+from pems_monitor.domain.performance_report import BaselineWish, choose_baseline, day_cost
 from pems_monitor.domain.performance_tally import Tally
 from pems_monitor.domain.recommendations import Recommendation, recommendations
 from pems_monitor.domain.savings import (
@@ -48,6 +49,14 @@ def winter(seed: int, count: int, saved: float, colder: float, planned: float) -
     weather = [max(0.0, random.gauss(15 + colder, 4)) for _ in range(count)]
     costs = [20 + 6 * kd + random.gauss(0, 8) - saved for kd in weather]
     return days(costs, weather, planned=planned, after=400 if planned else 0)
+
+
+def test_a_day_in_shadow_is_one_without_plans_and_one_unwatched_says_nothing(rooms: Home) -> None:
+    shadow = DayRecord(FIRST, Tally({"up_s": 86_000.0, "watched_s": 86_400.0}), complete=True)
+    assert day_cost(shadow, rooms).planned_share == 0.0
+    assert day_cost(replace(shadow, tally=Tally({})), rooms).planned_share is None
+    live = Tally({**shadow.tally.sums, "live_s": 100.0, "mpc_s": 90.0, "plan_slots": 96.0, "planless_slots": 0.0})
+    assert day_cost(replace(shadow, tally=live), rooms).planned_share == pytest.approx(0.9)
 
 
 def test_before_and_after_by_hand() -> None:

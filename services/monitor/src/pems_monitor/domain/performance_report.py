@@ -45,7 +45,9 @@ def day_cost(record: DayRecord, home: Home) -> DayCost:
     """Return a day as savings see it; a day that has not ended counts nothing."""
     metrics = metrics_of(record.tally, home)
     planned_share = None
-    if metrics.mpc_share is not None and metrics.planless_share is not None:
+    if metrics.mpc_share is None and metrics.control_loop_uptime:
+        planned_share = 0.0  # the controller was there and moved nothing: shadow, or not armed
+    elif metrics.mpc_share is not None and metrics.planless_share is not None:
         planned_share = metrics.mpc_share * (1 - metrics.planless_share)  # in mpc, a plan of the rules is the rules
     return DayCost(
         day=record.day,
