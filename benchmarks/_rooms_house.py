@@ -35,6 +35,7 @@ from pems_forecaster.domain.observer import HouseObserver, RoomInputs
 from pems_forecaster.domain.outdoor import outdoor_base
 from pems_forecaster.domain.pv import facade_irradiance
 from pems_forecaster.domain.room_fit.identify import RoomFit, identify_house
+from pems_forecaster.domain.room_fit.intervals import time_constant_h
 from pems_forecaster.domain.room_fit.predict import Beliefs
 from pems_forecaster.domain.room_fit.series import HouseSeries
 from pems_forecaster.domain.rooms import prior_models
@@ -279,18 +280,6 @@ def foresee(rooms: Rooms, series: HouseSeries, ahead: Outlook) -> Floats:
         nodes = nodes @ step.T + np.concatenate([air_w, to_mass * heat_w], axis=1) @ effect.T
         result[:, k] = nodes[:, :count]
     return result
-
-
-def time_constant_h(model: RoomModel) -> float:
-    """Slowest time constant of a room, its neighbours following it [h]: as `Building.time_constant_h` of the truth."""
-    inside, outward = 1.0 / model.ria_k_w, 1.0 / model.rea_k_w
-    rates = np.array(
-        [
-            [(inside + outward) / model.ci_j_k, -inside / model.ci_j_k],
-            [-inside / model.cm_j_k, inside / model.cm_j_k],
-        ]
-    )
-    return 1.0 / float(np.linalg.eigvals(rates).real.min()) / 3600.0
 
 
 def judge(home: Home, lived: Lived, fits: Mapping[str, RoomFit], train_steps: int, seed: int) -> list[Row]:

@@ -6,11 +6,15 @@ constant over the step (e.g. Franklin, Powell, Workman: Digital Control of Dynam
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from math import exp
 
 from pems_common.messages import RoomModel
 
-__all__ = ["DISTURBANCE_FADE_H", "DiscreteRoom", "discretise"]
+__all__ = ["DISTURBANCE_FADE_H", "STATE_FRESH", "STATE_NEAR_K", "DiscreteRoom", "discretise"]
+
+STATE_FRESH, STATE_NEAR_K = timedelta(minutes=35), 1.0
+"""An estimated state that is older, or further from the measured air, counts as none."""
 
 DISTURBANCE_FADE_H = 24.0
 """With this time constant an estimated disturbance is taken to fade in the hours ahead."""

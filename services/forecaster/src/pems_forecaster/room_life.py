@@ -27,12 +27,12 @@ from pems_forecaster.domain.room_fit.identify import RoomFit
 from pems_forecaster.domain.room_fit.intervals import time_constant_h
 from pems_forecaster.domain.room_fit.kept import fit_from_json, fit_to_json
 from pems_forecaster.domain.room_fit.series import HouseSeries
-from pems_forecaster.domain.room_fit.trust import tier_of
+from pems_forecaster.domain.room_fit.trust import CONTROL_EXCITATION, tier_of
 from pems_forecaster.domain.room_trial import LEAST_ORIGINS, Origin, RoomTrial, Side
 from pems_forecaster.domain.rooms import prior_interval, prior_models, prior_version
 from pems_forecaster.jobs import Beside, Job, Jobs
 from pems_forecaster.ports import Trainer
-from pems_forecaster.room_reader import read_house, walk
+from pems_forecaster.room_reader import WARM_UP_SLOTS, read_house, walk
 
 __all__ = ["RoomLife"]
 
@@ -43,8 +43,6 @@ NIGHT_H = 3
 RETRY_WALL_S = 600.0
 BETTER = 0.97
 """What is published gives way to what has so much less error."""
-SETTLE_SLOTS = 2 * SLOTS_PER_DAY
-LEAST_EXCITATION = 0.3
 PRIOR_MOST_C = 1.0
 """With a 24-h error above this the rules do better than a plan, even where nothing else is known."""
 _STATE_VERSION = 1
@@ -313,13 +311,13 @@ class RoomLife:
             known = self._rooms[room]
             known.found = fit
             former = known.fits.get(known.published)
-            if former is not None and fit.evidence.excitation < LEAST_EXCITATION <= former.evidence.excitation:
+            if former is not None and fit.evidence.excitation < CONTROL_EXCITATION <= former.evidence.excitation:
                 continue  # a summer without heating teaches nothing of heating
             known.fits = {name: old for name, old in known.fits.items() if name == known.published} | {version: fit}
             known.watched = version
             self._trial.forget(room, [known.published, version])
         self._watcher = self.observer(_WATCHED)
-        walk(self._watcher, series.part(max(0, series.steps - SETTLE_SLOTS), series.steps))
+        walk(self._watcher, series.part(max(0, series.steps - WARM_UP_SLOTS), series.steps))
         self._judged = True
         _log.info("rooms were identified", version=version, rooms=len(fits))
         self.save()

@@ -15,7 +15,7 @@ from pems_forecaster.domain.lessons import Lessons
 from pems_forecaster.domain.observer import HouseObserver, RoomInputs
 from pems_forecaster.domain.room_fit.series import HouseSeries
 
-__all__ = ["read_house", "walk", "warm_up"]
+__all__ = ["WARM_UP_SLOTS", "read_house", "walk", "warm_up"]
 
 WARM_UP_SLOTS = 2 * SLOTS_PER_DAY
 

@@ -12,15 +12,13 @@ from math import ceil, exp
 from pems_common.comfort import comfort_target_c
 from pems_common.home import Home
 from pems_common.messages import RoomModel, Thermal
-from pems_common.thermal import DISTURBANCE_FADE_H, DiscreteRoom, discretise
+from pems_common.thermal import DISTURBANCE_FADE_H, STATE_FRESH, STATE_NEAR_K, DiscreteRoom, discretise
 from pems_common.timegrid import SLOT
 from pems_controller.domain.state import HouseState, RoomState
 
 __all__ = ["LONGEST_LEAD", "RoomAhead", "foresee"]
 
 LONGEST_LEAD = timedelta(hours=8)
-_STATE_FRESH = timedelta(minutes=35)
-_STATE_NEAR_K = 1.0
 # Wider than any room: from a cupboard to a hall, from a blanket to a castle wall.
 _RESISTANCE_K_W = (1e-4, 10.0)
 _CAPACITY_J_K = (1e3, 1e10)
@@ -129,8 +127,8 @@ def foresee(home: Home, name: str, state: HouseState, thermal: Thermal | None) -
     mass_c, disturbance_w, known = air_c, 0.0, False
     if (
         estimate is not None
-        and abs(state.at - estimate.at) < _STATE_FRESH
-        and abs(estimate.air_c - air_c) < _STATE_NEAR_K
+        and abs(state.at - estimate.at) < STATE_FRESH
+        and abs(estimate.air_c - air_c) < STATE_NEAR_K
         and _within(_TEMPERATURE_C, estimate.mass_c)
     ):
         mass_c, known = estimate.mass_c, True

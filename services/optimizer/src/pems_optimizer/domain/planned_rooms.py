@@ -8,13 +8,13 @@ the load of a room that is as warm as its schedule asks.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import numpy as np
 
 from pems_common.comfort import is_day
 from pems_common.home import Home
 from pems_common.messages import OverrideEntry, Thermal
+from pems_common.thermal import STATE_FRESH, STATE_NEAR_K
 from pems_common.timegrid import SLOT
 from pems_optimizer.domain.forecast_series import prices_ahead, series
 from pems_optimizer.domain.horizon import Horizon
@@ -26,8 +26,6 @@ from pems_optimizer.domain.thermostats_ahead import rule_targets_c, thermostat_p
 
 __all__ = ["LeftRoom", "RoomsFound", "find_rooms", "relay_history", "thermostat_load_w"]
 
-_STATE_FRESH = timedelta(minutes=35)
-_STATE_NEAR_K = 1.0
 # Share of the relay's time on of a room without a model: none at 20 C outdoors, 60 % at 15 C below zero.
 _IDLE_OUTDOOR_C, _SPAN_K, _FULL_SHARE = 20.0, 35.0, 0.6
 _LONG_SLOTS = 1000
@@ -106,7 +104,7 @@ def find_rooms(home: Home, known: Known, horizon: Horizon, outdoor_now_c: float)
         air = None if reading is None else reading.temperature_c
         state = None if thermal is None else thermal.state
         if state is not None and (
-            air is None or (horizon.start - state.at < _STATE_FRESH and abs(state.air_c - air) < _STATE_NEAR_K)
+            air is None or (horizon.start - state.at < STATE_FRESH and abs(state.air_c - air) < STATE_NEAR_K)
         ):
             air = state.air_c
         if air is not None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pems_common.messages import Evidence
 
-__all__ = ["Limits", "Tier", "tier_of"]
+__all__ = ["CONTROL_EXCITATION", "Limits", "Tier", "tier_of"]
 
 Tier = Literal["observe", "suggest", "control"]
 _ORDER: tuple[Tier, ...] = ("observe", "suggest", "control")
@@ -36,9 +36,10 @@ class Limits:
     surprise: float
 
 
+CONTROL_EXCITATION = 0.3
 _ASKS: dict[Tier, Limits] = {
     "suggest": Limits(0.8, 1.5, 5.0, 0.15, 6.0, 8.0),
-    "control": Limits(0.5, 1.0, 10.0, 0.3, 3.0, 2.0),
+    "control": Limits(0.5, 1.0, 10.0, CONTROL_EXCITATION, 3.0, 2.0),
 }
 _GRACE = 1.15
 _SMALL_C = 0.35
