@@ -48,6 +48,7 @@ class Market:
     offers: list[Offer] = field(default_factory=list)
     fixed: dict[int, int] = field(default_factory=dict)
     _seen: set[tuple[int, bytes]] = field(default_factory=set)
+    _mine: dict[int, list[int]] = field(default_factory=dict)
 
     def offer(self, device: int, column: Column) -> bool:
         """Put a schedule on the market; False where it is there already."""
@@ -56,6 +57,7 @@ class Market:
             return False
         self._seen.add(key)
         self.lp.add_column(device, column.power_w, column.own_czk, heats=self.bidders[device].heats)
+        self._mine.setdefault(device, []).append(len(self.offers))
         self.offers.append(Offer(device, column))
         return True
 
@@ -107,7 +109,7 @@ class Market:
 
     def of(self, device: int) -> list[int]:
         """Numbers of a device's offers."""
-        return [k for k, offer in enumerate(self.offers) if offer.device == device]
+        return list(self._mine.get(device, ()))
 
     def find(self, device: int, on: Bools) -> int:
         """Number of a device's offer with a given schedule (T,).

@@ -28,6 +28,65 @@ def _between(left: float, right: float, w: float, colder: float, warmer: float) 
 
 
 @nb.njit(cache=True, nogil=True)
+def _band_money(c: float, low_c: float, high_c: float, money: Floats) -> float:
+    """Money of one comfort temperature."""
+    if c < low_c:
+        return float(money[0] * (low_c - c))
+    if c > high_c:
+        return float(money[1] * (c - high_c))
+    return 0.0
+
+
+@nb.njit(nogil=True, inline="always")
+def _same_shift_until(start_at: float, ratio: float, shift: int) -> int:
+    """First point that no longer lands in the cell `shift` beyond its own number."""
+    if ratio < 1.0:
+        return int(np.floor((start_at - shift) / (1.0 - ratio))) + 1
+    if ratio > 1.0:
+        return int(np.ceil((shift + 1.0 - start_at) / (ratio - 1.0)))
+    return 2**31
+
+
+@nb.njit(nogil=True, inline="always")
+def _add_landed(
+    row: NDArray[np.float32],
+    cost: NDArray[np.float32],
+    start_at: float,
+    ratio: float,
+    colder: float,
+    warmer: float,
+    to: NDArray[np.float32],
+) -> None:
+    """Set `to` (S,) to `cost` plus the value where each point lands, at `start_at + ratio s` on the grid of `row`.
+
+    As `_between` has it, but in loops without branches and look-ups, which compilers turn into vector instructions:
+    points that land below the grid, beyond it, and on it in runs of the same shift.
+    """
+    points = len(row)
+    first = min(max(int(np.ceil(-start_at / ratio)), 0), points)
+    last = min(max(int(np.ceil((points - 1.0 - start_at) / ratio)), first), points)
+    edge, slope = row[0], max(row[0] - row[1], np.float32(colder))
+    at, step = np.float32(start_at), np.float32(ratio)
+    for s in range(first):
+        to[s] = cost[s] + (edge - (at + step * np.float32(s)) * slope)
+    edge, slope = row[points - 1], max(row[points - 1] - row[points - 2], np.float32(warmer))
+    at = np.float32(start_at + ratio * last - (points - 1.0))
+    costs, into = cost[last:], to[last:]
+    for i in range(len(into)):
+        into[i] = costs[i] + (edge + (at + step * np.float32(i)) * slope)
+    drift = np.float32(ratio - 1.0)
+    s = first
+    while s < last:
+        k = min(max(int(start_at + ratio * s), 0), points - 2)
+        end = min(max(_same_shift_until(start_at, ratio, k - s), s + 1), last)
+        at = np.float32(start_at + ratio * s - k)
+        left, right, costs, into = row[k:], row[k + 1 :], cost[s:end], to[s:end]
+        for i in range(len(into)):
+            into[i] = costs[i] + (left[i] + (at + drift * np.float32(i)) * (right[i] - left[i]))
+        s = end
+
+
+@nb.njit(cache=True, nogil=True)
 def values(
     free_c: Floats,
     low_c: Floats,
@@ -73,67 +132,70 @@ def values(
     """
     slots, fasts, points = len(free_c), len(fast), terminal.shape[1]
     steps = max(min_on, min_off)
-    enter_off, enter_on = steps - min_off, steps - min_on
+    enter_off, enter_on, free = steps - min_off, steps - min_on, steps - 1
     out = np.empty((slots + 1, steps, 2, fasts, points), dtype=np.float32)
     for n in range(steps):
         for u in range(2):
             out[slots, n, u] = terminal
     ahead = np.empty((steps, 2, fasts, points), dtype=np.float32)
-    row = np.empty((steps, points), dtype=np.float32)
-    below, above = money[0], money[1]
+    row, cost = np.empty(points, dtype=np.float32), np.empty(points, dtype=np.float32)
+    below, above, start, zero = np.float32(money[0]), np.float32(money[1]), np.float32(start_czk), np.float32(0.0)
     for t in range(slots - 1, -1, -1):
-        ratio = decay[0] * warmth_step[t] / warmth_step[t + 1]
-        colder, warmer = below * warmth_step[t + 1], above * warmth_step[t + 1]
+        rise = decay[0] * warmth_step[t]  # of the landing, from point to point
+        ratio = rise / warmth_step[t + 1]
+        colder, warmer = money[0] * warmth_step[t + 1], money[1] * warmth_step[t + 1]
         if t == slots - 1:  # the end's value is a straight line, also outside the window
             colder, warmer = -np.inf, -np.inf
         for u in range(2):
+            energy = price_on[t] if u else 0.0
+            heat = (push[0] + share * push[1]) * u
             for f in range(fasts):
                 z1 = decay[1] * fast[f] + push[1] * u
+                # slow' + share fast' = decay0 warmth + share (decay1 - decay0) fast + (push0 + share push1) on
+                base = decay[0] * warmth_from[t] + share * (decay[1] - decay[0]) * fast[f] + heat
+                rest = (1.0 - share) * z1 + free_c[t]
+                start_at = (base - warmth_from[t + 1]) / warmth_step[t + 1]
+                if u and len(cap_c):  # one mode, and what lands above the cap stays there
+                    for s in range(points):
+                        landing = min(base + rise * s, max(base + rise * s - heat, cap_c[t] - free_c[t]))
+                        at = (landing - warmth_from[t + 1]) / warmth_step[t + 1]
+                        k = min(max(int(at), 0), points - 2)
+                        air = landing + rest
+                        own = energy + warmth_czk_k[t] * air + _band_money(air, low_c[t], high_c[t], money)
+                        for n in range(steps):
+                            left, right = out[t + 1, n, u, f, k], out[t + 1, n, u, f, k + 1]
+                            ahead[n, u, f, s] = np.float32(own + _between(left, right, at - k, colder, warmer))
+                    continue
+                air = base + rest
+                own, per_point = np.float32(energy + warmth_czk_k[t] * air), np.float32(warmth_czk_k[t] * rise)
+                under, over, up = np.float32(low_c[t] - air), np.float32(air - high_c[t]), np.float32(rise)
+                for s in range(points):
+                    x = np.float32(s)
+                    low, high = under - up * x, over + up * x
+                    comfort = below * (low if low > zero else zero) + above * (high if high > zero else zero)
+                    cost[s] = own + per_point * x + comfort
+                j, v = 0, zero
                 if fasts > 1:
                     across = min(max((z1 - fast[0]) / (fast[1] - fast[0]), 0.0), fasts - 1.0)
                     j = min(int(across), fasts - 2)
                     v = np.float32(across - j)
-                    for n in range(steps):
+                for n in range(steps):
+                    if fasts > 1:
+                        slower, faster = out[t + 1, n, u, j], out[t + 1, n, u, j + 1]
                         for s in range(points):
-                            first = out[t + 1, n, u, j, s]
-                            row[n, s] = first + v * (out[t + 1, n, u, j + 1, s] - first)
-                else:
-                    for n in range(steps):
-                        for s in range(points):
-                            row[n, s] = out[t + 1, n, u, 0, s]
-                # slow' + share fast' = decay0 warmth + share (decay1 - decay0) fast + (push0 + share push1) on
-                turn = share * (decay[1] - decay[0]) * fast[f] + (push[0] + share * push[1]) * u
-                base = decay[0] * warmth_from[t] + turn
-                rest = (1.0 - share) * z1 + free_c[t]
-                start_at = (base - warmth_from[t + 1]) / warmth_step[t + 1]
-                energy = price_on[t] if u else 0.0
-                heat = (push[0] + share * push[1]) * u
-                for s in range(points):
-                    at = start_at + ratio * s
-                    landing = base + decay[0] * warmth_step[t] * s
-                    if u and len(cap_c):
-                        kept = max(landing - heat, cap_c[t] - free_c[t])
-                        if landing > kept:
-                            landing = kept
-                            at = (landing - warmth_from[t + 1]) / warmth_step[t + 1]
-                    k = min(max(int(at), 0), points - 2)
-                    w = at - k
-                    air = landing + rest
-                    cost = energy + warmth_czk_k[t] * air
-                    if air < low_c[t]:
-                        cost += below * (low_c[t] - air)
-                    elif air > high_c[t]:
-                        cost += above * (air - high_c[t])
-                    for n in range(steps):
-                        ahead[n, u, f, s] = np.float32(cost + _between(row[n, k], row[n, k + 1], w, colder, warmer))
-        last = steps - 1
-        for n in range(last):
+                            row[s] = slower[s] + v * (faster[s] - slower[s])
+                    else:
+                        row[:] = out[t + 1, n, u, 0]
+                    _add_landed(row, cost, start_at, ratio, colder, warmer, ahead[n, u, f])
+        for n in range(free):
             out[t, n] = ahead[n + 1]
-        start = np.float32(start_czk)
         for f in range(fasts):
+            off, on, to_off, to_on = ahead[free, 0, f], ahead[free, 1, f], out[t, free, 0, f], out[t, free, 1, f]
+            begun, ended = ahead[enter_on, 1, f], ahead[enter_off, 0, f]
             for s in range(points):
-                out[t, last, 0, f, s] = min(ahead[last, 0, f, s], ahead[enter_on, 1, f, s] + start)
-                out[t, last, 1, f, s] = min(ahead[last, 1, f, s], ahead[enter_off, 0, f, s])
+                begin = begun[s] + start
+                to_off[s] = off[s] if off[s] <= begin else begin
+                to_on[s] = on[s] if on[s] <= ended[s] else ended[s]
     return out
 
 
@@ -162,16 +224,6 @@ def interpolate(
     first = _between(table[j, k], table[j, k + 1], w, colder, warmer)
     second = _between(table[j + 1, k], table[j + 1, k + 1], w, colder, warmer)
     return float(first * (1.0 - v) + second * v)
-
-
-@nb.njit(cache=True, nogil=True)
-def _band_money(c: float, low_c: float, high_c: float, money: Floats) -> float:
-    """Money of one comfort temperature."""
-    if c < low_c:
-        return float(money[0] * (low_c - c))
-    if c > high_c:
-        return float(money[1] * (c - high_c))
-    return 0.0
 
 
 @nb.njit(cache=True, nogil=True)
