@@ -196,7 +196,7 @@ def scenarios(seeds: range) -> Iterable[Row]:
                 "seed": seed,
                 "plan_s": round(took, 3),
                 "objective_czk": round(solved.best.cost.total, 3),
-                "relaxed_czk": round(solved.relaxed, 3),
+                "relaxed_czk": None if solved.relaxed is None else round(solved.relaxed, 3),
             }
 
 

@@ -9,7 +9,7 @@ from tests.unit.optimizer.relay_cases import costs_of_all, random_device
 from pems_optimizer.domain import relay_kernel as kernel
 from pems_optimizer.domain.relay_dp import RelayDp, follow
 
-LOOPS = ("values", "interpolate", "_band_money", "roll_out", "account")
+LOOPS = ("values", "interpolate", "_band_money", "_add_landed", "_same_shift_until", "roll_out", "account")
 
 
 def devices():
@@ -38,6 +38,23 @@ def test_compiled_and_plain_agree(number, monkeypatch):
         assert a.on.tolist() == b.on.tolist()
         assert (a.comfort, a.starts) == (pytest.approx(b.comfort), b.starts)
         assert a.temperature_c == pytest.approx(b.temperature_c)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("ratio", [0.31, 0.97, 0.9999, 1.0, 1.0003, 1.08, 2.7])
+@pytest.mark.parametrize("start_at", [-40.0, -0.3, 0.0, 0.4, 17.0, 29.0, 80.0])
+def test_runs_of_points_land_as_each_does_alone(start_at, ratio, compiled):
+    rng = np.random.default_rng(8)
+    row = np.cumsum(rng.normal(size=30)).astype(np.float32)
+    cost = rng.normal(size=30).astype(np.float32)
+    to = np.full(30, np.nan, dtype=np.float32)
+    land = kernel._add_landed if compiled else kernel._add_landed.py_func
+    land(row, cost, start_at, ratio, 0.2, 0.5, to)
+    for s in range(30):
+        at = start_at + ratio * s
+        k = min(max(int(at), 0), 28)
+        alone = cost[s] + kernel._between(float(row[k]), float(row[k + 1]), at - k, 0.2, 0.5)
+        assert to[s] == pytest.approx(alone, rel=2e-5, abs=2e-4)
 
 
 @pytest.mark.parametrize("seed", range(20))

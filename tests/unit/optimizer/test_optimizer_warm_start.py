@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from tests.unit.optimizer.optimizer_cases import small_home, small_problem
+from tests.unit.optimizer.optimizer_cases import first_house, small_home, small_problem
 
+from pems_optimizer.domain.plan_search import Effort, PlanSearch, is_coupled
 from pems_optimizer.domain.solving import Solved, SolverOptions, solve
 from pems_optimizer.domain.warm_start import moved_memory
 
@@ -52,6 +53,21 @@ def test_a_warm_plan_is_as_good_as_a_cold_one(solved):
     assert isinstance(cold, Solved)
     assert isinstance(warm, Solved)
     assert warm.best.cost.total <= cold.best.cost.total + 0.01 * abs(cold.best.cost.total)
+
+
+def test_a_warm_search_of_coupled_rooms_looks_at_their_neighbours():
+    home = first_house()
+    problem = small_problem(home, ev_missing_wh=None)
+    assert is_coupled(problem)
+    cold = solve(problem, SolverOptions(60.0), lambda: 0.0)
+    assert isinstance(cold, Solved)
+    search = PlanSearch(problem, grid=(12, 3))
+    before = search.path.air_c
+    prices = search.recall(cold.memory)
+    search.find_prices(Effort(rounds=0, fine_rounds=1, fine=(12, 3)), prices)
+    meant = cold.best.path.air_c
+    assert np.abs(search.path.air_c - meant).mean() < 0.5 * np.abs(before - meant).mean()
+    assert np.any(search.warmth_czk_k), "what warmth is worth next door is known again"
 
 
 def test_memory_of_other_devices_is_no_harm(solved):

@@ -4,37 +4,18 @@ Beside them stands what perfect knowledge would have cost.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from pems_common.messages import ScenarioCost
-from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.house_lp import expected_course
+from pems_optimizer.domain.judging import cost_in, in_course, tail_mean
 from pems_optimizer.domain.plan_search import PlanSearch
-from pems_optimizer.domain.problem import Floats, Note, PlanningProblem, Scenario, Uncertainty
+from pems_optimizer.domain.problem import Note, PlanningProblem
 from pems_optimizer.domain.scoring import Verified
 from pems_optimizer.domain.thermal_response import RoomPath
 
-__all__ = ["plan_outlook", "tail_mean"]
-
-
-def _in_course(problem: PlanningProblem, course: Scenario) -> PlanningProblem:
-    return replace(
-        problem, pv_w=course.pv_w, load_w=course.load_w, buy=course.buy, sell=course.sell, uncertainty=Uncertainty()
-    )
-
-
-def tail_mean(costs: Floats, probabilities: Floats, tail: float) -> float:
-    """Return the mean of the worst `tail` of the probability (CVaR)."""
-    left, total = tail, 0.0
-    for k in np.argsort(-costs).tolist():
-        share = min(left, float(probabilities[k]))
-        total += share * float(costs[k])
-        left -= share
-        if left <= 1e-12:
-            break
-    return total / max(tail - left, 1e-12)
+__all__ = ["plan_outlook"]
 
 
 def _perfect_czk(problem: PlanningProblem, memory: Mapping[str, np.ndarray]) -> float | None:
@@ -61,9 +42,8 @@ def plan_outlook(
     for course in known.scenarios:
         if not has_time():
             return (), ()
-        turned = _in_course(problem, course)
-        costs.append(run_decision(turned, plan.decision, plan.peak_w, thorough=False).cost.total)
-        perfect.append(_perfect_czk(turned, memory))
+        costs.append(cost_in(problem, course, plan))
+        perfect.append(_perfect_czk(in_course(problem, course), memory))
     if not costs:
         return (), ()
     weights, totals = np.array([c.probability for c in known.scenarios]), np.array(costs)

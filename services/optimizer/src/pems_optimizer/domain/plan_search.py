@@ -215,6 +215,9 @@ class PlanSearch:
             if self.coupled:
                 self._follow(done)
                 self.use_grid(effort.rough)
+        if self.coupled and not parts and (mixed := self.market.lp.solve()) is not None:
+            done = mixed  # what is remembered was priced elsewhere: neighbours are as these schedules make them
+            self._follow(done)
         self.use_grid(effort.fine)
         done = self.market.trade(prices or self.first_prices(), effort.fine_rounds) or done
         return done

@@ -17,6 +17,7 @@ from pems_common.messages import Plan, PlanInputs, ScenarioCost
 from pems_optimizer.domain.assemble import Known, assemble
 from pems_optimizer.domain.body import PlanHead, plan_body
 from pems_optimizer.domain.dispatch import run_decision
+from pems_optimizer.domain.judging import judged_czk
 from pems_optimizer.domain.outlook import plan_outlook
 from pems_optimizer.domain.plan_diff import plan_changes
 from pems_optimizer.domain.plan_record import PlanRecord
@@ -99,7 +100,7 @@ def _weigh(
     if decision is None:
         return solved.best, ("new: the running plan does not fit the present state",)
     kept = run_decision(problem, decision, solved.best.peak_w)
-    gain = kept.cost.total - solved.best.cost.total
+    gain = judged_czk(problem, kept) - judged_czk(problem, solved.best)
     if gain < keep_gain_czk:
         return kept, (f"kept: a new plan would gain {gain:.2f} CZK, less than {keep_gain_czk:.2f}",)
     return solved.best, (f"new: gains {gain:.2f} CZK", *plan_changes(problem, kept, solved.best))

@@ -10,6 +10,7 @@ import numpy as np
 
 from pems_optimizer.domain.coarsening import coarsened
 from pems_optimizer.domain.dispatch import run_decision
+from pems_optimizer.domain.judging import judged_czk
 from pems_optimizer.domain.problem import PlanningProblem
 from pems_optimizer.domain.refining import refined
 from pems_optimizer.domain.rules import rule_plan
@@ -70,7 +71,7 @@ def solve_sized(
         return NoPlan(rules, outcome.why)
     decision = refined(problem, outcome.best.decision, factor)
     best = run_decision(problem, decision, outcome.best.peak_w)
-    if best.cost.total > rules.cost.total:
+    if judged_czk(problem, best) > judged_czk(problem, rules):
         return NoPlan(rules, "the rules were cheaper on this forecast")
     price = _stretched(outcome.price_czk_kwh, factor, problem.slots)
     memory = _memory(outcome.memory, best, factor)

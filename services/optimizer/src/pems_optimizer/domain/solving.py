@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pems_optimizer.domain.bidders.car import realise
+from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.house_lp import Dispatch, courses_of, expected_course
 from pems_optimizer.domain.intent_sweep import run_for_real, sweep
+from pems_optimizer.domain.judging import judged_czk
 from pems_optimizer.domain.plan_search import Effort, PlanSearch
-from pems_optimizer.domain.problem import Floats, PlanningProblem
+from pems_optimizer.domain.problem import Floats, PlanningProblem, Scenario
 from pems_optimizer.domain.rules import rule_plan
 from pems_optimizer.domain.scoring import Decision, Verified, controlled_load_w
 
@@ -48,7 +50,8 @@ class Solved:
         rules: The rule plan on the same problem, simulated.
         complete: Whether everything was done before the time was up.
         price_czk_kwh: What one more kWh costs in each slot (T,): the shadow price of energy.
-        relaxed: Objective of the relaxed master [CZK]: an estimate of what could be reached at best.
+        relaxed: Objective of the relaxed master [CZK]: an estimate of what could be reached at best; None where there
+            was no time for one.
         memory: Prices, path and columns for a bound, a question or the next plan.
     """
 
@@ -56,7 +59,7 @@ class Solved:
     rules: Verified
     complete: bool
     price_czk_kwh: Floats
-    relaxed: float
+    relaxed: float | None
     memory: Mapping[str, np.ndarray]
 
 
@@ -97,6 +100,44 @@ def _for_real(search: PlanSearch, done: Dispatch) -> tuple[Verified, dict[int, i
     return run_for_real(search, ev_w, done.flows[0].peak_w), dict(search.market.fixed)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A verified plan, and the search and prices it came from."""
+
+    plan: Verified
+    search: PlanSearch
+    priced: Dispatch
+
+
+def _chosen(search: PlanSearch, priced: Dispatch, effort: Effort) -> _Found | None:
+    """Choose a schedule for every device and polish it; None where there was no time for one each."""
+    dived = search.market.dive(priced, at_once=effort.at_once)
+    if dived is None:
+        return None
+    # The market's battery takes any power: what it gains by polishing may be lost where the inverter has modes.
+    battery = search.problem.battery
+    modes = len(search.market.lp.courses) == 1 and battery is not None and battery.control == "intents"
+    stages = [_for_real(search, dived)] if modes else []
+    stages.append(_for_real(search, search.polish(dived, effort)))
+    best, choices = min(stages, key=lambda stage: stage[0].cost.total)
+    if modes:
+        search.market.fix_all(choices)
+        for _ in range(effort.intent_sweeps):
+            best = sweep(search, best, search.polished(effort))
+    return _Found(best, search, priced)
+
+
+def _on_courses(first: _Found, courses: tuple[Scenario, ...], effort: Effort) -> _Found | None:
+    """Search again, on all courses together, beginning with what was found for the expected one."""
+    search = first.search.on_courses(courses, first.priced, most=_OFFERS_KEPT)
+    search.offer(first.plan.decision)
+    priced = search.market.trade(first.priced.prices, effort.course_rounds) or search.market.lp.solve()
+    if priced is None:
+        return None
+    sweeps = min(effort.sweeps, effort.course_sweeps)
+    return _chosen(search, priced, replace(effort, at_once=2 * effort.at_once, sweeps=sweeps))
+
+
 def solve(
     problem: PlanningProblem,
     options: SolverOptions,
@@ -117,20 +158,30 @@ def solve(
             first, and its prices replace the rough rounds.
 
     Returns:
-        `Solved`, or `NoPlan` with the rule plan where there was no time or nothing better.
+        `Solved`, or `NoPlan` with the rule plan where there was no time or nothing better. Where the time is up before
+        anything new is found, the running plan is `Solved`, not complete, if it is better than the rules.
     """
     rules = rule_plan(problem)
+    running = move_on(rules.decision)
     effort = options.effort
 
     def left_s() -> float:
         return options.limit_s - RESERVE_S - elapsed_s()
 
+    def out_of_time(before: str) -> Solved | NoPlan:
+        why = f"the time limit was reached before {before}"
+        if running is None:
+            return NoPlan(rules, why)
+        kept = run_decision(problem, running, rules.peak_w)
+        if judged_czk(problem, kept) >= judged_czk(problem, rules):
+            return NoPlan(rules, why)
+        return Solved(kept, rules, False, problem.buy, None, warm or {})
+
     if left_s() <= 0.0:
-        return NoPlan(rules, "the time limit was reached before any device had a schedule")
+        return out_of_time("any device had a schedule")
     courses = courses_of(problem)
     search = PlanSearch(problem, left_s, courses=(expected_course(problem),), grid=effort.rough)
     search.offer(rules.decision)
-    running = move_on(rules.decision)
     if running is not None:
         search.offer(running)
     prices = None if warm is None else search.recall(warm)
@@ -140,27 +191,21 @@ def solve(
             effort, rounds=0, fine_rounds=effort.warm_rounds, at_once=2 * effort.at_once, polished=polished
         )
     priced = search.find_prices(effort, prices) or search.market.lp.solve()
-    if len(courses) > 1 and priced is not None:
-        # Schedules are found on the expected course; all courses together then say which to take, with few new ones.
-        search = search.on_courses(courses, priced, most=_OFFERS_KEPT)
-        priced = search.market.trade(priced.prices, effort.course_rounds) or search.market.lp.solve()
-        effort = replace(effort, at_once=2 * effort.at_once, sweeps=min(effort.sweeps, effort.course_sweeps))
     if priced is None:
-        return NoPlan(rules, "the time limit was reached before prices were found")
-    dived = search.market.dive(priced, at_once=effort.at_once)
-    if dived is None:
-        return NoPlan(rules, "the time limit was reached before every device had a schedule")
-    # The market's battery takes any power: what it gains by polishing may be lost where the inverter has modes.
-    modes = len(courses) == 1 and problem.battery is not None and problem.battery.control == "intents"
-    stages = [_for_real(search, dived)] if modes else []
-    stages.append(_for_real(search, search.polish(dived, effort)))
-    best, choices = min(stages, key=lambda stage: stage[0].cost.total)
-    if modes:
-        search.market.fix_all(choices)
-        for _ in range(effort.intent_sweeps):
-            best = sweep(search, best, search.polished(effort))
+        return out_of_time("prices were found")
+    found = _chosen(search, priced, effort)
+    if found is None:
+        return out_of_time("every device had a schedule")
+    if len(courses) > 1:
+        # A plan for all courses is found from the expected one's; by the strategy's own measure it may be no better.
+        tried = [found, _on_courses(found, courses, effort)]
+        found = min((one for one in tried if one is not None), key=lambda one: judged_czk(problem, one.plan))
     complete = not search.out_of_time()
-    if best.cost.total > rules.cost.total + 1e-6 * abs(rules.cost.total):
+    if _is_dearer(judged_czk(problem, found.plan), judged_czk(problem, rules)):
         return NoPlan(rules, "the rules were cheaper on this forecast")
-    price = priced.prices.load / problem.kwh
-    return Solved(best, rules, complete, price, priced.objective, search.memory(priced))
+    price = found.priced.prices.load / problem.kwh
+    return Solved(found.plan, rules, complete, price, found.priced.objective, found.search.memory(found.priced))
+
+
+def _is_dearer(one: float, other: float) -> bool:
+    return one > other + 1e-6 * abs(other)
