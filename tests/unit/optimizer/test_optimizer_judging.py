@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.unit.optimizer.optimizer_cases import small_home, small_problem
 
+from pems_optimizer.domain.certificate import certify
 from pems_optimizer.domain.judging import cost_in, judged_czk, tail_mean
 from pems_optimizer.domain.problem import Scenario, Uncertainty
 from pems_optimizer.domain.rules import rule_plan
@@ -65,6 +66,13 @@ def test_when_time_is_up_the_running_plan_stays_where_it_beats_the_rules(problem
     kept = solve(problem, late, lambda: 5.0, move_on=lambda rules: good.best.decision)
     assert isinstance(kept, Solved)
     assert not kept.complete
+    assert (
+        certify(problem, kept.best.decision, kept.memory, kept.best.cost.total, lambda: 0.0, 1.0).value_czk == -np.inf
+    )
+    warm = solve(problem, late, lambda: 5.0, move_on=lambda rules: good.best.decision, warm=good.memory)
+    assert isinstance(warm, Solved)
+    bound = certify(problem, warm.best.decision, warm.memory, warm.best.cost.total, lambda: 0.0, 60.0)
+    assert warm.best.cost.total * 0.9 < bound.value_czk <= warm.best.cost.total
     assert np.array_equal(kept.best.decision.relay_on, good.best.decision.relay_on)
     assert kept.best.cost.total < kept.rules.cost.total
 

@@ -56,11 +56,13 @@ def certify(
     Args:
         problem: The problem.
         decision: The plan's.
-        memory: The solver's (`Solved.memory`).
+        memory: The solver's (`Solved.memory`); without any there is no bound.
         objective: Of the plan [CZK].
         elapsed_s: Wall seconds since the work began.
         limit_s: Wall seconds for the work; finer grids are left out when it is short.
     """
+    if "air_c" not in memory:
+        return Bound(-np.inf, "estimate")
     path = RoomPath(memory["air_c"], memory["mass_c"])
     search = PlanSearch(
         problem,

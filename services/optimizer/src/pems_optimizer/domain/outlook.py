@@ -20,6 +20,8 @@ __all__ = ["plan_outlook"]
 
 def _perfect_czk(problem: PlanningProblem, memory: Mapping[str, np.ndarray]) -> float | None:
     """Cost of a course that was known beforehand: the remembered schedules mixed freely, so a little too low."""
+    if "air_c" not in memory:
+        return None
     path = RoomPath(memory["air_c"], memory["mass_c"])
     course = (expected_course(problem),)
     search = PlanSearch(problem, courses=course, path=path, warmth_czk_k=memory["warmth_czk_k"])

@@ -175,7 +175,9 @@ def solve(
         kept = run_decision(problem, running, rules.peak_w)
         if judged_czk(problem, kept) >= judged_czk(problem, rules):
             return NoPlan(rules, why)
-        return Solved(kept, rules, False, problem.buy, None, warm or {})
+        here = {"air_c": kept.path.air_c, "mass_c": kept.path.mass_c}
+        here["warmth_czk_k"] = np.zeros_like(problem.rooms.low_c)
+        return Solved(kept, rules, False, problem.buy, None, {} if warm is None else {**warm, **here})
 
     if left_s() <= 0.0:
         return out_of_time("any device had a schedule")
