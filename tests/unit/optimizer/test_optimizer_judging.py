@@ -72,7 +72,8 @@ def test_when_time_is_up_the_running_plan_stays_where_it_beats_the_rules(problem
     warm = solve(problem, late, lambda: 5.0, move_on=lambda rules: good.best.decision, warm=good.memory)
     assert isinstance(warm, Solved)
     bound = certify(problem, warm.best.decision, warm.memory, warm.best.cost.total, lambda: 0.0, 60.0)
-    assert warm.best.cost.total * 0.9 < bound.value_czk <= warm.best.cost.total
+    assert 0.5 * warm.best.cost.total < bound.value_czk <= warm.best.cost.total
+    assert warm.best.cost.total < 1.2 * good.best.cost.total
     assert np.array_equal(kept.best.decision.relay_on, good.best.decision.relay_on)
     assert kept.best.cost.total < kept.rules.cost.total
 

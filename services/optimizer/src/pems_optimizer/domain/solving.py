@@ -25,6 +25,7 @@ __all__ = ["RESERVE_S", "NoPlan", "Solved", "SolverOptions", "solve"]
 
 RESERVE_S = 0.4
 _FEW = 6  # devices: so few are all polished, warm or not
+_PEAK_SHARES = (1.0, 0.7, 0.5)  # of the rules' peak, which the running plan's is not above as a rule
 _OFFERS_KEPT = 16  # of each device, where several courses are planned for
 
 
@@ -172,7 +173,8 @@ def solve(
         why = f"the time limit was reached before {before}"
         if running is None:
             return NoPlan(rules, why)
-        kept = run_decision(problem, running, rules.peak_w)
+        tried = (run_decision(problem, running, share * rules.peak_w) for share in _PEAK_SHARES)
+        kept = min(tried, key=lambda plan: plan.cost.total)
         if judged_czk(problem, kept) >= judged_czk(problem, rules):
             return NoPlan(rules, why)
         here = {"air_c": kept.path.air_c, "mass_c": kept.path.mass_c}
