@@ -12,7 +12,7 @@ from pems_common.clock import FakeClock
 from pems_common.history import HistoryStore
 from pems_common.home import Home
 from pems_common.messages import Envelope, Plan, Thermal, read_body
-from pems_common.mqtt import MemoryBroker
+from pems_common.mqtt import MemoryBroker, Mqtt
 from pems_common.service import Service
 from pems_common.timegrid import slot_start
 from pems_common.world import World
@@ -20,17 +20,19 @@ from pems_controller.adapters.store import ControllerStore
 from pems_controller.handlers import ControllerHandlers
 from pems_forecaster.adapters.trainers import InlineTrainer
 from pems_forecaster.handlers import ForecasterHandlers
+from pems_house.domain.plant import Parts, StartState
 from pems_house.handlers import HouseHandlers
 from pems_ingest.adapters.sqlite_history import SqliteHistory
 from pems_ingest.feeds import world_feeds
 from pems_ingest.handlers import IngestHandlers
 from pems_lab.foresight import ForeseenWorld, Foresight, ForesightBus
 from pems_lab.lockstep import Lockstep
+from pems_optimizer.adapters.plan_memory import InMemoryPlans
 from pems_optimizer.adapters.queues import InlineQueue
 from pems_optimizer.handlers import PlannerHandlers
 from pems_optimizer.plan_work import Worker
 
-__all__ = ["OFF_DELAY_S", "HouseRun", "RunAccount"]
+__all__ = ["OFF_DELAY_S", "Borders", "HouseRun", "RunAccount"]
 
 OFF_DELAY_S = 150.0
 """A lockstep minute is a minute of wall time too: pulses come each tick, not each 10 s between ticks."""
@@ -90,6 +92,40 @@ class _SpoiledBus:
         return spoiled
 
 
+class Borders:
+    """Where a run's parts meet each other and the outside; here everything passes as it is.
+
+    A run asks once for each thing that a part is given. What injects faults gives something else instead.
+    """
+
+    def open(self, home: Home, clock: FakeClock) -> None:
+        """Learn the site and the clock of the run; called before anything is asked for."""
+
+    def truth(self, world: World) -> World:
+        """Return the world that the house lives in."""
+        return world
+
+    def told(self, world: World) -> World:
+        """Return the world that ingest is told of."""
+        return world
+
+    def mqtt(self, service: str, client: Mqtt) -> Mqtt:
+        """Return a service's connection to the broker."""
+        return client
+
+    def bus(self, service: str, bus: MemoryBus) -> MemoryBus:
+        """Return a service's connection to the bus."""
+        return bus
+
+    def queue(self, queue: InlineQueue) -> InlineQueue:
+        """Return where requests for plans go."""
+        return queue
+
+    def services(self, services: list[Service]) -> list[Service]:
+        """Return what the lockstep drives, in the order of acting."""
+        return services
+
+
 class HouseRun:
     """One house, one world, one run.
 
@@ -103,8 +139,11 @@ class HouseRun:
         built: The house as it really is, where that differs from what PEMS is told; None where it does not.
         models: Where forecast models are kept and trained (within the tick), and the history; None keeps the history in
             memory, and leaves it at the simple methods.
-        worker: Who works on requests for plans; None for one that begins each search cold.
+        worker: Who works on requests for plans; None for one that begins each search where the last one ended.
         foreseen: Whether forecasts of weather, load and price come true (see `foresight`).
+        borders: What the parts are given of each other; None gives everything as it is.
+        state: How the house begins.
+        parts: What is known of the house instead of drawn.
     """
 
     def __init__(
@@ -120,6 +159,9 @@ class HouseRun:
         models: Path | None = None,
         worker: Worker | None = None,
         foreseen: bool = False,
+        borders: Borders | None = None,
+        state: StartState | None = None,
+        parts: Parts | None = None,
     ) -> None:
         """Wire everything; nothing runs yet."""
         self.home = home
@@ -127,22 +169,26 @@ class HouseRun:
         self.bus = MemoryBus(self.clock)
         self.broker = MemoryBroker()
         self.account = RunAccount()
-        self._mqtt = {name: self.broker.client() for name in ("house", "ingest", "controller")}
+        borders = borders or Borders()
+        borders.open(home, self.clock)
+        self._mqtt = {name: borders.mqtt(name, self.broker.client()) for name in ("house", "ingest", "controller")}
         self.store = SqliteHistory(":memory:" if models is None else str(models / "history.sqlite"), home.site.id)
         self.house = HouseHandlers(
             home if built is None else built,
             self.clock,
             self._mqtt["house"],
-            world,
+            borders.truth(world),
             seed=seed,
+            start_state=state,
+            parts=parts,
             tick_every=timedelta(minutes=1),
             off_delay_s=OFF_DELAY_S,
         )
-        feeds = world_feeds(home, self.clock, ForeseenWorld(home, world) if foreseen else world)
+        feeds = world_feeds(home, self.clock, ForeseenWorld(home, world) if foreseen else borders.told(world))
         self.ingest = IngestHandlers(
             home,
             self.clock,
-            self.bus,
+            borders.bus("ingest", self.bus),
             self._mqtt["ingest"],
             cast(HistoryStore, self.store),
             feeds.prices,
@@ -150,11 +196,13 @@ class HouseRun:
             inline=True,
             label=feeds.label,
         )
-        told = ForesightBus(self.bus, Foresight(self.house.plant.home, world, seed)) if foreseen else self.bus
+        told = borders.bus("forecaster", self.bus)
+        if foreseen:
+            told = cast(MemoryBus, ForesightBus(told, Foresight(self.house.plant.home, world, seed)))
         self.forecaster = ForecasterHandlers(
             home,
             self.clock,
-            cast(MemoryBus, told),
+            told,
             cast(HistoryStore, self.store),
             state_dir=models,
             trainer=InlineTrainer(),
@@ -162,7 +210,7 @@ class HouseRun:
         self.controller = ControllerHandlers(
             home,
             self.clock,
-            self.bus,
+            borders.bus("controller", self.bus),
             self._mqtt["controller"],
             ControllerStore(None),
             armed_env=True,
@@ -170,12 +218,14 @@ class HouseRun:
         )
         services: list[Service] = [self.house, self.ingest, self.forecaster]
         if planner == "on":
-            seen = self.bus if thermal is None else cast(MemoryBus, _SpoiledBus(self.bus, thermal))
-            queue = InlineQueue(home, self.clock, seen, worker=worker)
+            seen = borders.bus("optimizer", self.bus)
+            if thermal is not None:
+                seen = cast(MemoryBus, _SpoiledBus(seen, thermal))
+            queue = borders.queue(InlineQueue(home, self.clock, seen, worker=worker or Worker(plans=InMemoryPlans())))
             self.planner = PlannerHandlers(home, self.clock, seen, queue, inline=True)
             services.append(self.planner)
         services.append(self.controller)
-        self.lockstep = Lockstep(self.clock, self.bus, services)
+        self.lockstep = Lockstep(self.clock, self.bus, borders.services(services))
         self._last_plan = ""
 
     async def run(self, duration: timedelta, each: Callable[[datetime], None] | None = None) -> RunAccount:

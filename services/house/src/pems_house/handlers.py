@@ -13,7 +13,7 @@ from pems_common.messages import Envelope
 from pems_common.mqtt import Mqtt, MqttHandler, MqttMessage
 from pems_common.world import World
 from pems_house.domain.faults import Fault, Faults
-from pems_house.domain.plant import Plant, StartState
+from pems_house.domain.plant import Parts, Plant, StartState
 from pems_house.domain.prices import true_prices
 from pems_house.reporting import Reporter
 
@@ -38,6 +38,7 @@ class HouseHandlers:
         seed: int = 0,
         udp: Callable[[bytes], None] | None = None,
         start_state: StartState | None = None,
+        parts: Parts | None = None,
         faults: Collection[Mapping[str, Any]] = (),
         tick_every: timedelta | None = None,
         off_delay_s: float = OFF_DELAY_S,
@@ -53,6 +54,7 @@ class HouseHandlers:
             seed: Of everything random.
             udp: Sends a line to ingest; None where nobody listens.
             start_state: How the house begins.
+            parts: What is known of the house instead of drawn.
             faults: Faults that are on from the beginning: arguments of `Faults.add` beside the time.
             tick_every: House time between ticks; None for 10 s, or half a wall second where that is longer.
             off_delay_s: How long a pulse on the watchdog topic lasts [wall s]. In lockstep, where the controller
@@ -67,7 +69,9 @@ class HouseHandlers:
         self._tick_every = tick_every or timedelta(seconds=max(_TICK_S, _TICK_WALL_S * clock.speed))
         self._off_delay_s = off_delay_s
         self.world = world
-        self.plant = Plant(home, world.weather, true_prices(home, world), clock.now(), seed=seed, state=start_state)
+        self.plant = Plant(
+            home, world.weather, true_prices(home, world), clock.now(), seed=seed, state=start_state, parts=parts
+        )
         self._reporter = Reporter(home, self.plant)
         self._dropped = False
         self._log = get_logger("house")

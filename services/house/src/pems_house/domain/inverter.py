@@ -73,6 +73,10 @@ class Inverter:
         """AC power from so much DC power, with the inverter's own need and its limit."""
         return 0.0 if dc_w < 2 * _SELF_W else min((dc_w - _SELF_W) * self._efficiency, self._ac_limit_w)
 
+    def needed_dc_w(self, ac_w: float) -> float:
+        """DC power that gives so much AC power: what `possible_pv_w` takes back."""
+        return ac_w / self._efficiency + _SELF_W if ac_w > 0.0 else 0.0
+
     def step(self, dc_w: float, load_w: float, local: datetime, ambient_c: float, step_s: float) -> Flows:
         """Decide the flows of a step and carry them out.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pems_common.home import Home
 from pems_common.timegrid import require_utc
 from pems_house.domain.appliances import Car, Tank
-from pems_house.domain.building import make_building
+from pems_house.domain.battery import Battery
+from pems_house.domain.building import Building, make_building
 from pems_house.domain.chance import generator
 from pems_house.domain.faults import Faults
 from pems_house.domain.household import HouseholdDay, draw_day, room_use
@@ -19,10 +20,10 @@ from pems_house.domain.inverter import Inverter
 from pems_house.domain.loxone import Loxone
 from pems_house.domain.rooms import RoomInputs, Rooms, settled
 from pems_house.domain.sensors import Sensors
-from pems_house.domain.sky import Sky, WeatherAt
+from pems_house.domain.sky import Sky, SkyDay, WeatherAt
 from pems_house.domain.truth import Bands, Prices, Truth
 
-__all__ = ["Plant", "StartState"]
+__all__ = ["DaySky", "Parts", "People", "Plant", "StartState"]
 
 _STEP_S = 60
 _DAY_S = 86_400
@@ -46,6 +47,55 @@ class StartState:
     rooms_c: Mapping[str, float] = field(default_factory=dict)
 
 
+class DaySky(Protocol):
+    """What the plant needs of `Sky`."""
+
+    def day(self, day: date) -> SkyDay:
+        """Return a UTC day."""
+
+
+class People(Protocol):
+    """What people do."""
+
+    def at(self, utc: datetime, local: datetime) -> tuple[HouseholdDay, int]:
+        """Return the day that holds an instant, and the number of its minute there."""
+
+
+class _DrawnPeople:
+    """People whose local days are drawn from a seed."""
+
+    def __init__(self, home: Home, seed: int) -> None:
+        self._home, self._seed = home, seed
+        self._today: tuple[date, HouseholdDay] | None = None
+
+    def at(self, utc: datetime, local: datetime) -> tuple[HouseholdDay, int]:
+        day = local.date()
+        if self._today is None or self._today[0] != day:
+            self._today = (day, draw_day(self._home, day, self._seed))
+        return self._today[1], local.hour * 60 + local.minute
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of a house that are known instead of drawn: those of a real one, out of its history.
+
+    Its sensors have no offsets of their own: what was measured has them in it already.
+
+    Attributes:
+        building: Its rooms (`heat_w`, areas and names are read of it beside what `rooms` does with it).
+        rooms: Their state.
+        sky: Weather, and what PV could give.
+        people: Household load, gains, hot water and the car's trips.
+        battery: None for none.
+    """
+
+    building: Building
+    rooms: Rooms
+    sky: DaySky
+    people: People
+    battery: Battery | None
+
+
 class Plant:
     """The simulated house without its messages."""
 
@@ -58,6 +108,7 @@ class Plant:
         *,
         seed: int = 0,
         state: StartState | None = None,
+        parts: Parts | None = None,
     ) -> None:
         """Begin at `start` (aware).
 
@@ -68,34 +119,39 @@ class Plant:
             start: House time.
             seed: Of everything random.
             state: How it begins.
+            parts: What is known of it; None draws all of it.
         """
         state = state or StartState()
         self.home = home
         self.at = require_utc(start)
         self._at_s = self.at.timestamp()
         self._zone = home.site.zone
-        self._seed = seed
-        self.sky = Sky(home, weather, seed)
-        self.building = make_building(home, seed)
+        self.sky: DaySky = Sky(home, weather, seed) if parts is None else parts.sky
+        self.building = make_building(home, seed) if parts is None else parts.building
         self.loxone = Loxone(home)
-        self.sensors = Sensors(self.building.count, seed)
+        self.sensors = (
+            Sensors(self.building.count, seed) if parts is None else Sensors(parts.building.count, seed, offset_c=0.0)
+        )
         self.inverter = Inverter(home, seed, state.soc_pct)
+        if parts is not None:
+            self.inverter.battery = parts.battery
         self.car = Car.of(home, state.ev_soc_pct)
         self.tank = Tank.of(home, state.water_c)
         self.faults = Faults(self.building.names)
         self.truth = Truth(home, prices, self.at)
-        self.rooms = Rooms(self.building, self._first_temperatures(state, weather))
+        self.rooms = Rooms(self.building, self._first_temperatures(state, weather)) if parts is None else parts.rooms
         self.window_open: NDArray[np.bool_] = np.zeros(self.building.count, dtype=np.bool_)
         self.outdoor_c = weather(self.at).temperature_c
         self.outdoor_humidity_pct = weather(self.at).humidity_pct
-        self._outdoor_offset_c = float(generator(seed, "outdoor").normal(0.0, 0.2))
+        self._outdoor_offset_c = 0.0 if parts is not None else float(generator(seed, "outdoor").normal(0.0, 0.2))
         self._day_c = np.array([room.day_c for room in home.rooms.values()])
         self._can_air = np.array([bool(room.windows_m2) for room in home.rooms.values()])
         names = self.building.names
         self._utility = next((i for i, name in enumerate(names) if room_use(name) == "utility"), 0)
+        self._tank_warms = parts is None  # a known house's gains have its tank's in them
         self._index = {name: i for i, name in enumerate(names)}
         self.other_load_w = 0.0
-        self._household: tuple[date, HouseholdDay] | None = None
+        self._people: People = _DrawnPeople(home, seed) if parts is None else parts.people
         self._measured_minute = -1
         self._measure()
         self.truth.relays(self._at_s, self.loxone.relay_on, self.loxone.by_pems(self._at_s))
@@ -129,12 +185,6 @@ class Plant:
         if minute != self._measured_minute:
             self._measure()
 
-    def _today(self, local: datetime) -> HouseholdDay:
-        day = local.date()
-        if self._household is None or self._household[0] != day:
-            self._household = (day, draw_day(self.home, day, self._seed))
-        return self._household[1]
-
     def _measure(self) -> None:
         self._measured_minute = int(self._at_s // _STEP_S)
         stuck = [self._index[room] for room in self.faults.rooms("sensor_stuck")]
@@ -148,7 +198,7 @@ class Plant:
         self.inverter.registers.fault_offset_s = self.faults.value("inverter_clock")
         sky = self.sky.day(utc.date())
         minute = int(at_s % _DAY_S) // 60
-        people, clock = self._today(local), local.hour * 60 + local.minute
+        people, clock = self._people.at(utc, local)
         if int(at_s // _STEP_S) != self._measured_minute:
             self._measure()
         relay_on, alive = self._relays(at_s, local)
@@ -165,7 +215,8 @@ class Plant:
         air = self.rooms.air_c
         heat_w = self.building.heat_w * relay_on
         gains_w = people.gains_w[clock].copy()
-        gains_w[self._utility] += tank_loss_w
+        if self._tank_warms:
+            gains_w[self._utility] += tank_loss_w
         blinds = np.clip(1.0 - 0.55 * (air - _BLINDS_FROM_C), 0.25, 1.0)
         sun_w = (self.building.glass_m2 @ sky.facade_w_m2[minute]) * blinds
         opened = self._windows(people, clock, air)

@@ -9,7 +9,7 @@ from pems_house.domain.chance import generator
 
 __all__ = ["Sensors"]
 
-_NOISE_C = 0.05
+_NOISE_C, _OFFSET_C = 0.05, 0.08
 _STEPS_PER_C = 10.0
 _DEADBAND_C = 0.08  # a reading follows when it is off by this much, so it does not flutter between two steps
 
@@ -17,9 +17,9 @@ _DEADBAND_C = 0.08  # a reading follows when it is off by this much, so it does 
 class Sensors:
     """Temperature sensors of all rooms."""
 
-    def __init__(self, count: int, seed: int) -> None:
-        """Draw the sensors."""
-        self._offset_c = np.clip(generator(seed, "sensors").normal(0.0, 0.08, count), -0.2, 0.2)
+    def __init__(self, count: int, seed: int, *, offset_c: float = _OFFSET_C) -> None:
+        """Draw the sensors; `offset_c` is the spread of their offsets."""
+        self._offset_c = np.clip(generator(seed, "sensors").normal(0.0, offset_c, count), -0.2, 0.2)
         self._rng = generator(seed, "noise")
         self.reading_c = np.full(count, np.nan)
 
