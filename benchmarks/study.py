@@ -72,11 +72,11 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Run:
-    """One study: wall seconds, CPU seconds of the worker that had the most to do, and the numbers."""
+    """One study: wall seconds, CPU seconds of the worker that had the most to do, and all numbers as bytes."""
 
     wall_s: float
     cpu_s: float
-    values: list[float] | None
+    values: dict[str, bytes]
 
 
 def a_plan() -> PlanRecord:
@@ -128,7 +128,8 @@ async def run_study(keeper: StudyKeeper, workers: list[Bulk], *, items: int, chu
             wall_s = time.perf_counter() - began
             used = [worker.cpu_s() - before for worker, before in zip(workers, cpu_before, strict=True)]
             await keeper.look()
-            return Run(wall_s, max(used), report.values)
+            values = {name: of.tobytes() for name, of in (report.values or {}).items()}
+            return Run(wall_s, max(used), values)
         await asyncio.sleep(0.05)
 
 

@@ -1,6 +1,7 @@
 """What goes through real queues beside plans: certificates, "why?", studies that outlive their workers; and Flower."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -8,16 +9,20 @@ import sys
 
 import httpx
 import pytest
+from rich.console import Console
 from tests.integration.optimizer_workers import CLOCK, ROOT, Rig, open_rig
 from tests.unit.optimizer.plan_record_cases import a_record
 
+from pems_cli.montecarlo import FanOptions, run_plan_fan
 from pems_cli.ports import free_port
 from pems_common.errors import PemsError, UnavailableError
 from pems_common.messages import Certificate
 from pems_optimizer.adapters.answers import RedisAnswers
 from pems_optimizer.adapters.redis_studies import RedisStudies
-from pems_optimizer.domain.plan_fan import fan_item
+from pems_optimizer.adapters.study_store import LEASE_S
+from pems_optimizer.domain.plan_fan import fan_columns, fan_item
 from pems_optimizer.study_keeper import LOOK_EVERY_S, StudyKeeper
+from pems_optimizer.study_kind import StudyInput, StudyKind, by_column
 from pems_optimizer.study_kinds import KINDS
 from pems_optimizer.why import PlanForgottenError, QueuedWhy
 
@@ -31,12 +36,13 @@ async def rig(own_redis_server, tmp_path):
 
 
 def keeper_of(rig: Rig) -> StudyKeeper:
-    kinds = {**KINDS, "toy": KINDS["plan_fan"].__class__("", _no_data, _no_items, lambda values: {"sum": sum(values)})}
+    toy = StudyKind("", _no_data, _no_items, lambda values: {"sum": float(values["seventh"].sum())})
+    kinds = {**KINDS, "toy": toy}
     return StudyKeeper(rig.site, CLOCK, RedisStudies(rig.calls), rig.plans, rig.queue.send_chunks, kinds=kinds)
 
 
 async def _no_data(plans, site, params):
-    return b"data"
+    return StudyInput(b"data", ("seventh",))
 
 
 def _no_items(data, params):
@@ -138,8 +144,12 @@ async def test_the_fan_of_a_plan_is_the_same_however_it_is_cut(rig):
         reports = [await done(keeper, study.study_id) for study in made]
     assert [r.state for r in reports] == ["done"] * 3
     item = fan_item(record, 5)
-    assert reports[0].values == reports[1].values == reports[2].values == [item(i) for i in range(12)]
-    assert reports[0].summary["mean_czk"] == pytest.approx(sum(reports[0].values) / 12, abs=1e-3)
+    alone = by_column(fan_columns(record.problem), [item(i) for i in range(12)])
+    for report in reports:
+        assert {name: values.tobytes() for name, values in report.values.items()} == {
+            name: values.tobytes() for name, values in alone.items()
+        }
+    assert reports[0].summary["mean_czk"] == pytest.approx(alone["cost_czk"].mean(), abs=1e-3)
     with pytest.raises(PemsError, match="not known any more"):
         await keeper.create("plan_fan", {"plan_id": "older"}, items=1, chunk_items=1)
 
@@ -157,7 +167,7 @@ async def test_a_process_killed_at_a_chunk_is_replaced_at_once(rig):
         report = await done(keeper, study.study_id)
         took_s = CLOCK.monotonic() - began
         assert worker.at_work != killed
-    assert report.values == [i / 7 for i in range(12)]
+    assert report.values["seventh"].tolist() == [i / 7 for i in range(12)]
     assert report.progress.tries == {0: 1, 1: 2, 2: 1}
     print(f"killed process: study over after {took_s:.1f} s")
 
@@ -173,10 +183,27 @@ async def test_a_killed_worker_costs_a_study_seconds_and_no_chunk_counts_twice(r
         with rig.worker("bulk@second", "bulk"):
             report = await done(keeper, study.study_id)
             took_s = CLOCK.monotonic() - began
-    assert report.values == [i / 7 for i in range(12)]
+    assert report.values["seventh"].tolist() == [i / 7 for i in range(12)]
     assert report.progress.tries == {0: 1, 1: 2, 2: 1}
     assert took_s < 60.0, "the broker would have taken two minutes"
     print(f"killed worker: study over after {took_s:.1f} s")
+
+
+async def test_an_item_longer_than_its_lease_is_left_to_its_worker(rig):
+    keeper = keeper_of(rig)
+    with rig.worker("bulk@first", "bulk", hold=True) as first:
+        study = await keeper.create("toy", {"held": [0]}, items=1, chunk_items=1)
+        while not first.at_work:
+            await asyncio.sleep(0.02)
+        end = CLOCK.monotonic() + LEASE_S + 2.5
+        with rig.worker("bulk@second", "bulk"):
+            while CLOCK.monotonic() < end:
+                await keeper.look()
+                assert (await keeper.report(study.study_id)).progress.held == {0}
+                await asyncio.sleep(0.5)
+        first.let_go()
+        report = await done(keeper, study.study_id)
+    assert report.progress.tries == {0: 1}
 
 
 async def test_a_chunk_that_kills_every_worker_ends_its_study_and_not_the_worker(rig):
@@ -206,10 +233,10 @@ async def test_a_study_outlives_its_redis(rig):
             await keeper.look()
         rig.server.start()
         report = await done(keeper, study.study_id)
-    assert report.values == [i / 7 for i in range(12)]
+    assert report.values["seventh"].tolist() == [i / 7 for i in range(12)]
 
 
-async def test_the_service_takes_a_study_by_rest_and_tells_its_end(rig):
+async def test_the_service_takes_a_study_by_rest_and_by_the_command_line_and_tells_its_end(rig, capsys):
     await rig.plans.keep(a_record(1, site=rig.site))
     port = free_port()
     env = {**rig.env(rig.directory / "service"), "PEMS_OPTIMIZER_PORT": str(port)}
@@ -234,6 +261,11 @@ async def test_the_service_takes_a_study_by_rest_and_tells_its_end(rig):
                 while (found := (await web.get(answer.headers["Location"])).json())["state"] == "running":
                     assert CLOCK.monotonic() < end + 30
                     await asyncio.sleep(0.1)
+                whole = (await web.get(answer.headers["Location"], params={"values": "true"})).json()
+            options = FanOptions(draws=6, seed=2, url=f"http://127.0.0.1:{port}", key=key, as_json=True)
+            assert await asyncio.to_thread(run_plan_fan, options, Console(quiet=True)) == 0
+        assert json.loads(capsys.readouterr().out)["summary"] == found["summary"]
+        assert {name: len(of) for name, of in whole["values"].items()} == dict.fromkeys(found["columns"], 6)
         assert (found["state"], found["done_chunks"]) == ("done", 3)
         assert found["summary"]["least_czk"] <= found["summary"]["p50_czk"] <= found["summary"]["most_czk"]
     finally:

@@ -19,6 +19,7 @@ from pems_optimizer.adapters.task_messages import (
     why_message,
 )
 from pems_optimizer.requests import PlanRequest
+from pems_optimizer.study import Study
 from pems_optimizer.why import WhyQuestion
 
 REQUEST = PlanRequest("r", "p", 7, "home", "h", "hourly", START, START, START + timedelta(seconds=20), 5.0)
@@ -64,7 +65,7 @@ def test_what_a_person_sees_of_a_task_names_it_and_holds_no_data():
         why_message(question),
         certificate_message("home", "p-1", 7),
         evaluate_message("home", "p-1"),
-        study_message("s-1", "plan_fan", 0, 20),
+        study_message(Study("s-1", "home", "plan_fan", {}, ("cost_czk",), 40, 2, 1.0, START), 0),
     ]
     assert [(m.name, m.queue, m.for_celery()["argsrepr"]) for m in messages] == [
         ("pems.plan.solve", "plan", "site=home plan_no=7 trigger=hourly"),

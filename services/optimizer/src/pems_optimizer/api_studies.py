@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from math import isfinite
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
@@ -19,9 +20,11 @@ class StudyWish(BaseModel):
     """What to study.
 
     Attributes:
-        kind: `plan_fan`: the cost of a plan on sampled days.
-        params: Of the kind. `plan_fan` has `plan_id` (the newest where absent) and `seed`.
-        chunk_items: Items that a worker does at a time. Results do not depend on it.
+        kind: `plan_fan`: cost and comfort of a plan on sampled days; `closed_loop_days`, where the laboratory is
+            installed.
+        params: Of the kind. `plan_fan` has `plan_id` (the newest where absent), `seed` and `relays`
+            (docs/montecarlo.md).
+        chunk_items: Items that a worker does at a time; as the kind wants it where absent. Results do not depend on it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -29,7 +32,7 @@ class StudyWish(BaseModel):
     kind: str = Field(max_length=60)
     params: dict[str, Any] = {}
     items: int = Field(default=1000, ge=1, le=MOST_ITEMS)
-    chunk_items: int = Field(default=50, ge=1, le=MOST_CHUNK_ITEMS)
+    chunk_items: int | None = Field(default=None, ge=1, le=MOST_CHUNK_ITEMS)
 
 
 class StudyAnswer(BaseModel):
@@ -38,8 +41,9 @@ class StudyAnswer(BaseModel):
     Attributes:
         state: running, done, or failed where at least one chunk was given up.
         failures: Chunk -> why it was given up (the first ten).
+        columns: Names of an item's numbers.
         summary: What all items say together, once they are done.
-        values: One number per item, where asked for and done.
+        values: By column, one number per item, where asked for and done; null where one does not apply.
     """
 
     study_id: str
@@ -47,33 +51,45 @@ class StudyAnswer(BaseModel):
     params: dict[str, Any]
     state: str
     created_at: datetime
+    columns: tuple[str, ...]
     items: int
     done_items: int
     chunks: int
     done_chunks: int
     failures: dict[int, str]
-    summary: dict[str, float] | None
-    values: list[float] | None
+    summary: dict[str, Any] | None
+    values: dict[str, list[float | None]] | None
 
     @classmethod
     def of(cls, report: StudyReport) -> "StudyAnswer":
         """Copy the keeper's report."""
         study, progress = report.study, report.progress
         failures = sorted((progress.failed or {}).items())[:_MOST_REASONS]
+        values = None if report.values is None else {name: told.tolist() for name, told in report.values.items()}
         return cls(
             study_id=study.study_id,
             kind=study.kind,
             params=study.params,
             state=report.state,
             created_at=study.created_at,
+            columns=study.columns,
             items=study.items,
             done_items=report.done_items,
             chunks=study.chunks,
             done_chunks=len(progress.done),
             failures=dict(failures),
-            summary=report.summary,
-            values=report.values,
+            summary=_finite(report.summary),
+            values=_finite(values),
         )
+
+
+def _finite(data: Any) -> Any:
+    """Return JSON data with null for each number that JSON does not know (not a number, infinite)."""
+    if isinstance(data, dict):
+        return {name: _finite(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data
 
 
 def make_study_router(keeper: StudyKeeper, require_write: Callable[..., Awaitable[Any]]) -> APIRouter:

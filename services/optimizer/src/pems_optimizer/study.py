@@ -7,17 +7,23 @@ them, or whether a chunk is done twice.
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from pems_common.errors import PemsError
 from pems_common.timegrid import parse_instant
 
-__all__ = ["MOST_CHUNKS", "MOST_CHUNK_ITEMS", "MOST_ITEMS", "Study", "StudyError", "StudyProgress"]
+__all__ = ["MOST_CHUNKS", "MOST_CHUNK_ITEMS", "MOST_ITEMS", "Row", "Study", "StudyError", "StudyProgress"]
 
 MOST_ITEMS = 100_000
 MOST_CHUNK_ITEMS = 1_000
 MOST_CHUNKS = 1_000
 MOST_PARAM_CHARS = 2_000
+MOST_NUMBERS = 2_000_000  # of all items together
+LEAST_CHUNK_LIMIT_S = 900.0
+_BESIDE_ITEMS_S = 60.0  # for opening the study, and its store
+
+Row: TypeAlias = tuple[float, ...]
+"""The numbers of an item, by the study's columns."""
 
 
 class StudyError(PemsError):
@@ -31,8 +37,10 @@ class Study:
     Attributes:
         kind: One of `study_kinds.KINDS`.
         params: Parameters of the kind, JSON data.
+        columns: Names of an item's numbers.
         items: How many items there are.
         chunk_items: Items of a chunk; the last one may have fewer.
+        item_limit_s: Wall seconds that an item takes at most.
         created_at: Wall time.
     """
 
@@ -40,8 +48,10 @@ class Study:
     site: str
     kind: str
     params: dict[str, Any]
+    columns: tuple[str, ...]
     items: int
     chunk_items: int
+    item_limit_s: float
     created_at: datetime
 
     def __post_init__(self) -> None:
@@ -57,6 +67,11 @@ class Study:
         if self.chunks > MOST_CHUNKS:
             least = -(-self.items // MOST_CHUNKS)
             raise StudyError(f"{self.chunks} chunks are more than {MOST_CHUNKS}", remedy=f"chunk_items {least} or more")
+        if not self.columns or len(set(self.columns)) < len(self.columns):
+            raise StudyError("an item needs numbers, each with a name of its own")
+        if self.items * len(self.columns) > MOST_NUMBERS:
+            most = MOST_NUMBERS // len(self.columns)
+            raise StudyError(f"{self.items} items of {len(self.columns)} numbers", remedy=f"at most {most} items")
         if len(json.dumps(self.params)) > MOST_PARAM_CHARS:
             raise StudyError(f"the parameters are longer than {MOST_PARAM_CHARS} characters")
 
@@ -64,6 +79,11 @@ class Study:
     def chunks(self) -> int:
         """Number of chunks."""
         return -(-self.items // self.chunk_items)
+
+    @property
+    def chunk_limit_s(self) -> float:
+        """Wall seconds after which a worker is ended over a chunk."""
+        return max(LEAST_CHUNK_LIMIT_S, self.chunk_items * self.item_limit_s + _BESIDE_ITEMS_S)
 
     def span(self, chunk: int) -> range:
         """Items of a chunk."""
@@ -84,7 +104,8 @@ class Study:
         """
         try:
             data = json.loads(text)
-            return cls(**{**data, "created_at": parse_instant(data["created_at"])})
+            found = {"columns": tuple(data["columns"]), "created_at": parse_instant(data["created_at"])}
+            return cls(**{**data, **found})
         except (KeyError, TypeError, ValueError) as error:
             raise StudyError(f"malformed study: {error}") from error
 

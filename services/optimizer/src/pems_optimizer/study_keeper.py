@@ -14,8 +14,10 @@ from pems_common.ids import new_id
 from pems_common.logs import get_logger
 from pems_optimizer.adapters.plan_memory import PlanMemory
 from pems_optimizer.adapters.study_store import StudyStore
+from pems_optimizer.domain.problem import Floats
 from pems_optimizer.study import Study, StudyError, StudyProgress
-from pems_optimizer.study_kinds import KINDS, StudyKind
+from pems_optimizer.study_kind import StudyKind, by_column
+from pems_optimizer.study_kinds import KINDS
 
 __all__ = ["SendChunks", "StudyKeeper", "StudyReport"]
 
@@ -23,6 +25,8 @@ LOOK_EVERY_S = 2.0  # wall time
 QUIET_S = 20.0  # wall time without any progress after which all missing chunks are sent again; doubles each time
 LONGEST_QUIET_S = 600.0
 MOST_OPEN = 20
+_USUAL_CHUNK_ITEMS = 50
+_USUAL_CHUNK_S = 600.0  # at most: what a dead worker costs
 _log = get_logger("study")
 
 
@@ -42,14 +46,14 @@ class StudyReport:
     """A study as it stands.
 
     Attributes:
-        summary: What all items say together; None until it is done.
-        values: One number per item, where asked for and done.
+        summary: What all items say together, JSON data; None until it is done.
+        values: By column, one number per item (N,); where asked for and done.
     """
 
     study: Study
     progress: StudyProgress
-    summary: dict[str, float] | None = None
-    values: list[float] | None = None
+    summary: dict[str, Any] | None = None
+    values: dict[str, Floats] | None = None
 
     @property
     def state(self) -> str:
@@ -99,22 +103,31 @@ class StudyKeeper:
         self._send, self._kinds = send, kinds
         self._watched: dict[str, _Watched] = {}
 
-    async def create(self, kind: str, params: dict[str, Any], *, items: int, chunk_items: int) -> Study:
+    async def create(self, kind: str, params: dict[str, Any], *, items: int, chunk_items: int | None = None) -> Study:
         """Make a study and send it off.
 
+        Args:
+            kind: Which.
+            params: Of the kind.
+            items: How many.
+            chunk_items: Items that a worker does at a time; as many as take ten minutes at most, and 50 at most, where
+                None.
+
         Raises:
-            StudyError: There is no such kind, or its parameters or sizes are wrong.
+            StudyError: There is no such kind, it cannot be imported, or its parameters or sizes are wrong.
             PemsError: What it is about is not known.
             UnavailableError: The store is away, or too many studies are open.
         """
         if kind not in self._kinds:
             raise StudyError(f"there is no kind of study {kind!r:.60}", remedy=f"there are: {', '.join(self._kinds)}")
-        now = self._clock.wall_now()
-        study = Study(new_id(now), self._site, kind, params, items, chunk_items, now)
+        now, how = self._clock.wall_now(), self._kinds[kind]
+        if chunk_items is None:
+            chunk_items = max(1, min(_USUAL_CHUNK_ITEMS, int(_USUAL_CHUNK_S // how.item_limit_s)))
         if len(await self._store.open_ids()) >= MOST_OPEN:
             raise UnavailableError(f"{MOST_OPEN} studies are under way", remedy="wait until one of them is done")
-        data = await self._kinds[kind].prepare(self._plans, self._site, params)
-        await self._store.create(study, data)
+        needed = await how.prepare(self._plans, self._site, params)
+        study = Study(new_id(now), self._site, kind, params, needed.columns, items, chunk_items, how.item_limit_s, now)
+        await self._store.create(study, needed.data)
         _log.info("study begun", study=study.study_id, kind=kind, items=items, chunks=study.chunks)
         await self._sent(study, range(study.chunks))
         return study
@@ -123,6 +136,7 @@ class StudyKeeper:
         """Tell how a study is; None where it is not known.
 
         Raises:
+            StudyError: What it says cannot be told, because its kind cannot be imported any more.
             UnavailableError: The store is away.
         """
         study = await self._store.study(study_id)
@@ -131,7 +145,7 @@ class StudyKeeper:
         progress = await self._store.progress(study)
         if progress.failed or progress.missing(study):
             return StudyReport(study, progress)
-        values = await self._store.values(study)
+        values = by_column(study.columns, await self._store.rows(study))
         summary = self._kinds[study.kind].summarise(values)
         return StudyReport(study, progress, summary, values if with_values else None)
 

@@ -1,68 +1,82 @@
-"""Which kinds of study there are. A new one is an entry of `KINDS`: what it needs, an item, a summary."""
+"""Which kinds of study there are: the optimizer's own, and what other distributions plug in.
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+A kind of another distribution is an entry point of the group `pems.study_kinds` that names a `StudyKind`. It is
+imported when it is first asked for, so one that cannot be imported harms neither the others nor a worker's start.
+"""
 
-from pems_common.errors import PemsError
-from pems_optimizer.adapters.plan_memory import PlanMemory
-from pems_optimizer.domain.plan_fan import fan_item, fan_summary
-from pems_optimizer.domain.plan_record import read_record, record_bytes
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from pems_common.logs import get_logger
+from pems_optimizer.plan_fan_study import PLAN_FAN
 from pems_optimizer.study import StudyError
-from pems_optimizer.why import PlanForgottenError
+from pems_optimizer.study_kind import StudyKind
 
-__all__ = ["KINDS", "StudyKind"]
+__all__ = ["GROUP", "KINDS", "StudyKinds"]
 
-
-@dataclass(frozen=True)
-class StudyKind:
-    """A kind of study.
-
-    Attributes:
-        about: One sentence for people.
-        prepare: From (plan memory, site, parameters): what all items need, as bytes. It is kept with the study, so
-            that a study does not depend on what is forgotten meanwhile.
-        open: From (those bytes, parameters): what gives the number of an item.
-        summarise: What all numbers, in the order of the items, say together.
-    """
-
-    about: str
-    prepare: Callable[[PlanMemory, str, dict[str, Any]], Awaitable[bytes]]
-    open: Callable[[bytes, dict[str, Any]], Callable[[int], float]]
-    summarise: Callable[[Sequence[float]], dict[str, float]]
+GROUP = "pems.study_kinds"
+_log = get_logger("study")
 
 
-def _fan_seed(params: dict[str, Any]) -> int:
-    seed = params.get("seed", 1)
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise StudyError(f"params.seed is {seed!r}: a whole number from 0 on is needed")
-    return seed
+@cache
+def _plugged_in() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-async def _prepare_fan(plans: PlanMemory, site: str, params: dict[str, Any]) -> bytes:
-    if unknown := set(params) - {"plan_id", "seed"}:
-        raise StudyError(f"plan_fan knows no parameter {sorted(unknown)[0]}", remedy="it has plan_id and seed")
-    _fan_seed(params)
-    plan_id = params.get("plan_id")
-    record = await (plans.newest(site) if plan_id is None else plans.load(site, str(plan_id)))
-    if record is None:
-        text = "no plan is kept yet" if plan_id is None else f"the making of plan {plan_id} is not known any more"
-        raise PlanForgottenError(text, remedy="studies are about the plans of the last hours")
-    return record_bytes(replace(record, solver_memory={}))
+class StudyKinds(Mapping[str, StudyKind]):
+    """Kinds by name. Naming them imports nothing; a kind that is taken is imported and checked."""
+
+    def __init__(self, own: Mapping[str, StudyKind], plugged_in: Mapping[str, EntryPoint] | None = None) -> None:
+        """Know these kinds.
+
+        Args:
+            own: Kinds that are there already; none of another distribution takes the place of one of them.
+            plugged_in: Entry points of others; those that are installed where None, looked up when first needed.
+        """
+        self._own, self._given = dict(own), plugged_in
+        self._loaded: dict[str, StudyKind] = {}
+
+    @property
+    def _others(self) -> Mapping[str, EntryPoint]:
+        return _plugged_in() if self._given is None else self._given
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._others
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in self._others if name not in self._own)
+
+    def __len__(self) -> int:
+        return len(self._own.keys() | self._others.keys())
+
+    def __getitem__(self, name: str) -> StudyKind:
+        """Return a kind.
+
+        Raises:
+            KeyError: There is none of this name.
+            StudyError: It cannot be imported here, or is no kind of study.
+        """
+        if name in self._own:
+            return self._own[name]
+        if name not in self._loaded:
+            self._loaded[name] = _loaded(self._others[name])
+        return self._loaded[name]
 
 
-def _open_fan(data: bytes, params: dict[str, Any]) -> Callable[[int], float]:
+def _loaded(entry: EntryPoint) -> StudyKind:
     try:
-        return fan_item(read_record(data), _fan_seed(params))
-    except ValueError as error:
-        raise PemsError(f"the study's plan cannot be read: {error}") from error
+        kind = entry.load()
+    except Exception as error:  # whatever a foreign module raises when it is imported
+        _log.error("a kind of study cannot be imported", kind=entry.name, from_=entry.value, exc_info=error)
+        raise StudyError(
+            f"the kind of study {entry.name} cannot be imported here: {type(error).__name__}: {error}",
+            remedy="install what it needs beside the planner and each bulk worker (PEMS's own: the extra `lab`)",
+        ) from error
+    if not isinstance(kind, StudyKind):
+        raise StudyError(f"{entry.value} is a {type(kind).__name__} and no kind of study")
+    return kind
 
 
-KINDS: Mapping[str, StudyKind] = {
-    "plan_fan": StudyKind(
-        "What a plan costs on sampled days of PV, load and prices: relays as planned, battery and grid react.",
-        _prepare_fan,
-        _open_fan,
-        fan_summary,
-    ),
-}
+KINDS: Mapping[str, StudyKind] = StudyKinds({"plan_fan": PLAN_FAN})

@@ -74,7 +74,7 @@ class CeleryQueue:
             UnavailableError: The broker did not take one of them in time.
         """
         for chunk in chunks:
-            await self.send(study_message(study.study_id, study.kind, chunk, study.chunks))
+            await self.send(study_message(study, chunk))
 
     async def send(self, message: TaskMessage) -> None:
         """Send a task.

@@ -1,4 +1,4 @@
-"""Studies in Redis, for a day: `pems:study:<id>` and beside it its data, results, leases and tries."""
+"""Studies in Redis, for a day after the last progress: `pems:study:<id>`, its data, results, leases and tries."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from pems_common.bus.redis_wire import RedisClient
 from pems_common.logs import get_logger
 from pems_optimizer.adapters.redis_calls import RedisCalls
 from pems_optimizer.adapters.study_store import GIVEN_UP, LEASE_S, MOST_TRIES, Claim
-from pems_optimizer.study import Study, StudyError, StudyProgress
+from pems_optimizer.study import Row, Study, StudyError, StudyProgress
 
 __all__ = ["RedisStudies"]
 
@@ -15,7 +15,7 @@ KEPT_S = 86_400  # wall time
 _OPEN = "pems:studies:open"
 _log = get_logger("study")
 
-# KEYS: study, done, failed, tries, lease. ARGV: chunk, owner, lease ms, most tries, seconds to keep, words.
+# KEYS: study, done, failed, tries, lease, data. ARGV: chunk, owner, lease ms, most tries, seconds to keep, words.
 _CLAIM = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'over', ''} end
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) + redis.call('HEXISTS', KEYS[3], ARGV[1]) > 0 then return {'over', ''} end
@@ -27,7 +27,7 @@ if redis.call('HINCRBY', KEYS[4], ARGV[1], 1) > tonumber(ARGV[4]) then
   redis.call('EXPIRE', KEYS[3], ARGV[5])
   return {'over', ''}
 end
-redis.call('EXPIRE', KEYS[4], ARGV[5])
+for _, key in ipairs({KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]}) do redis.call('EXPIRE', key, ARGV[5]) end
 redis.call('SET', KEYS[5], ARGV[2], 'PX', ARGV[3])
 return {'mine', ARGV[2]}
 """
@@ -88,7 +88,7 @@ class RedisStudies:
 
     async def claim(self, study_id: str, chunk: int, owner: str) -> Claim:
         """Claim a chunk."""
-        parts = ("done", "failed", "tries", f"lease:{chunk}")
+        parts = ("done", "failed", "tries", f"lease:{chunk}", "data")
         keys = [_key(study_id), *(_key(study_id, part) for part in parts)]
         arguments = [chunk, owner, int(LEASE_S * 1000), MOST_TRIES, KEPT_S, GIVEN_UP]
         state, holder = await self._redis.ask(lambda _: self._claim(keys=keys, args=arguments))
@@ -104,10 +104,10 @@ class RedisStudies:
         """Take the lease of an owner away."""
         await self._lease(study_id, chunk, owner, 0)
 
-    async def finish(self, study_id: str, chunk: int, owner: str, values: list[float]) -> bool:
+    async def finish(self, study_id: str, chunk: int, owner: str, rows: list[Row]) -> bool:
         """Set the result of a chunk."""
         keys = [_key(study_id), _key(study_id, "done"), "", _key(study_id, f"lease:{chunk}")]
-        arguments = [chunk, json.dumps(values), KEPT_S, owner]
+        arguments = [chunk, json.dumps(rows), KEPT_S, owner]
         return bool(await self._redis.ask(lambda _: self._set_once(keys=keys, args=arguments)))
 
     async def fail(self, study_id: str, chunk: int, reason: str) -> None:
@@ -135,15 +135,15 @@ class RedisStudies:
 
         return await self._redis.ask(read)
 
-    async def values(self, study: Study) -> list[float]:
-        """Return the results of all chunks that are done."""
+    async def rows(self, study: Study) -> list[Row]:
+        """Return the numbers of all items whose chunks are done."""
 
         async def read(client: RedisClient) -> dict[bytes, bytes]:
             found: dict[bytes, bytes] = await client.hgetall(_key(study.study_id, "done"))
             return found
 
         done = {int(chunk): text for chunk, text in (await self._redis.ask(read)).items()}
-        return [value for chunk in sorted(done) for value in json.loads(done[chunk])]
+        return [tuple(row) for chunk in sorted(done) for row in json.loads(done[chunk])]
 
     async def open_ids(self) -> list[str]:
         """Return the studies that are not closed."""

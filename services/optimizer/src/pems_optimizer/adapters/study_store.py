@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pems_common.clock import Clock
-from pems_optimizer.study import Study, StudyProgress
+from pems_optimizer.study import Row, Study, StudyProgress
 
 __all__ = ["GIVEN_UP", "LEASE_S", "MOST_TRIES", "Claim", "InMemoryStudies", "StudyStore"]
 
@@ -51,8 +51,8 @@ class StudyStore(Protocol):
     async def release(self, study_id: str, chunk: int, owner: str) -> None:
         """Take the lease of an owner away."""
 
-    async def finish(self, study_id: str, chunk: int, owner: str, values: list[float]) -> bool:
-        """Set the result of a chunk; False where it had one."""
+    async def finish(self, study_id: str, chunk: int, owner: str, rows: list[Row]) -> bool:
+        """Set the result of a chunk, the numbers of each of its items; False where it had one."""
 
     async def fail(self, study_id: str, chunk: int, reason: str) -> None:
         """Give a chunk up."""
@@ -60,8 +60,8 @@ class StudyStore(Protocol):
     async def progress(self, study: Study) -> StudyProgress:
         """Return how far a study is."""
 
-    async def values(self, study: Study) -> list[float]:
-        """Return the results of all chunks that are done, in the order of the items."""
+    async def rows(self, study: Study) -> list[Row]:
+        """Return the numbers of all items whose chunks are done, in the order of the items."""
 
     async def open_ids(self) -> list[str]:
         """Return the studies that are not closed."""
@@ -74,7 +74,7 @@ class StudyStore(Protocol):
 class _Kept:
     study: Study
     data: bytes
-    done: dict[int, list[float]] = field(default_factory=dict)
+    done: dict[int, list[Row]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
     tries: dict[int, int] = field(default_factory=dict)
     leases: dict[int, tuple[str, float]] = field(default_factory=dict)
@@ -131,11 +131,11 @@ class InMemoryStudies:
         if self._holder(kept, chunk) == owner:
             del kept.leases[chunk]
 
-    async def finish(self, study_id: str, chunk: int, owner: str, values: list[float]) -> bool:
+    async def finish(self, study_id: str, chunk: int, owner: str, rows: list[Row]) -> bool:
         """Set the result of a chunk."""
         kept = self._kept[study_id]
         first = chunk not in kept.done
-        kept.done.setdefault(chunk, list(values))
+        kept.done.setdefault(chunk, list(rows))
         await self.release(study_id, chunk, owner)
         return first
 
@@ -152,10 +152,10 @@ class InMemoryStudies:
         held = frozenset(chunk for chunk in kept.leases if self._holder(kept, chunk))
         return StudyProgress(frozenset(kept.done), dict(kept.failed), held, dict(kept.tries))
 
-    async def values(self, study: Study) -> list[float]:
-        """Return the results of all chunks that are done."""
+    async def rows(self, study: Study) -> list[Row]:
+        """Return the numbers of all items whose chunks are done."""
         done = self._kept[study.study_id].done
-        return [value for chunk in sorted(done) for value in done[chunk]]
+        return [row for chunk in sorted(done) for row in done[chunk]]
 
     async def open_ids(self) -> list[str]:
         """Return the studies that are not closed."""

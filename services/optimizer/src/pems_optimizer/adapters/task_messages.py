@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pems_optimizer.requests import PlanRequest
+from pems_optimizer.study import Study
 from pems_optimizer.why import WhyQuestion
 
 __all__ = [
@@ -31,7 +32,6 @@ _SOLVE_EXPIRES_S = 30.0
 _AFTER_PLAN_EXPIRES_S = 600.0
 _STUDY_EXPIRES_S = 86_400.0
 _HARD_LIMIT_EXTRA_S = 10.0  # beyond the task's own limit: the backstop
-_STUDY_HARD_LIMIT_S = 900.0
 _LAST = 9  # in Redis 0 comes first and is the default: what somebody waits for passes studies
 
 
@@ -101,12 +101,12 @@ def evaluate_message(site: str, plan_id: str) -> TaskMessage:
     return TaskMessage(EVALUATE_TASK, [site, plan_id], shown, "bulk", {"expires": _AFTER_PLAN_EXPIRES_S})
 
 
-def study_message(study_id: str, kind: str, chunk: int, chunks: int) -> TaskMessage:
+def study_message(study: Study, chunk: int) -> TaskMessage:
     """Work on one chunk of a study."""
     return TaskMessage(
         STUDY_TASK,
-        [study_id, chunk],
-        f"study={study_id} kind={kind} chunk={chunk + 1}/{chunks}",
+        [study.study_id, chunk],
+        f"study={study.study_id} kind={study.kind} chunk={chunk + 1}/{study.chunks}",
         "bulk",
-        {"expires": _STUDY_EXPIRES_S, "time_limit": _STUDY_HARD_LIMIT_S, "priority": _LAST},
+        {"expires": _STUDY_EXPIRES_S, "time_limit": study.chunk_limit_s, "priority": _LAST},
     )

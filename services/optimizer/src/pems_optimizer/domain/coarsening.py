@@ -76,6 +76,7 @@ def _rooms(rooms: RoomSet, factor: int, slots: int) -> RoomSet:
         joint_a=joint_a,
         joint_b=joint_sum @ rooms.joint_b,
         air_input_w=_mean(rooms.air_input_w, factor, slots),
+        sun_w=_mean(rooms.sun_w, factor, slots) if len(rooms.sun_w) else rooms.sun_w,
         low_c=low,
         high_c=np.maximum(_least(rooms.high_c, factor, slots), low),
         band_low_c=band_low,

@@ -101,6 +101,7 @@ class RoomSet:
         end_reference_c: Heat-weighted temperature the room should end with (R,).
         end_value_czk_k: Value of one K of it below the reference (R,).
         end_bonus_czk_k: Value of one K above it, up to 1 K (R,).
+        sun_w: The sun's part of `air_input_w` (T, R); empty where it is not known apart.
     """
 
     names: tuple[str, ...]
@@ -133,6 +134,7 @@ class RoomSet:
     end_reference_c: Floats
     end_value_czk_k: Floats
     end_bonus_czk_k: Floats
+    sun_w: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def count(self) -> int:
@@ -360,7 +362,7 @@ class PlanningProblem:
         load_w: Expected load without planned devices (T,); rooms that are not planned are in it.
         buy: Price of import [CZK/kWh] (T,).
         sell: Money for export [CZK/kWh] (T,).
-        bands: P10 and P90 of `pv_w`, `load_w`, `buy`, `sell` where the forecast has them.
+        bands: P10 and P90 of `pv_w`, `load_w`, `buy`, `sell`, `outdoor_c` where the forecast has them.
         outdoor_c: Outdoor temperature (T,).
         cheap: Slots that the rules call cheap (T,).
         heating_season: Whether the rules charge the battery from the grid at all.

@@ -1,6 +1,6 @@
 """From room models (2R2C) to the arrays of a planning problem."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, log2
@@ -102,6 +102,13 @@ def joint_step(thermals: list[Thermal], coupling_w_k: Floats, step_s: float) -> 
     return np.asarray(full[: 2 * count, : 2 * count]), np.asarray(full[: 2 * count, 2 * count :])
 
 
+def _suns_w(thermal: Thermal, inputs: AirInputs) -> Iterator[Floats]:
+    """Give what the sun brings into a room through each facade (T,) [W]."""
+    for facade, aperture in thermal.model.solar_m2.items():
+        if facade in inputs.solar_w_m2:
+            yield aperture * inputs.solar_w_m2[facade]
+
+
 def air_input_w(
     home: Home,
     thermal: Thermal,
@@ -116,9 +123,8 @@ def air_input_w(
     """
     model = thermal.model
     total = inputs.outdoor_c / model.rea_k_w
-    for facade, aperture in model.solar_m2.items():
-        if facade in inputs.solar_w_m2:
-            total = total + aperture * inputs.solar_w_m2[facade]
+    for through_facade_w in _suns_w(thermal, inputs):
+        total = total + through_facade_w
     starts = [inputs.start + k * inputs.step for k in range(inputs.slots)]
     gains = [model.gains_w.get(str(at.astimezone(zone).hour), 0.0) for at in starts]
     hours = (np.arange(inputs.slots) + 0.5) * inputs.step.total_seconds() / 3600.0
@@ -188,8 +194,9 @@ def build_rooms(
         low[:until, r], high[:until, r], target[:until, r] = wish - 0.3, wish + 0.7, wish
     margin = np.array([_MARGIN_K[t.tier] for t in thermals])
     capacity = np.array([[t.model.ci_j_k, t.model.cm_j_k] for t in thermals]).reshape(count, 2) / 3600.0
-    air_input = np.zeros((slots, count))
+    air_input, sun = np.zeros((slots, count)), np.zeros((slots, count))
     for r, thermal in enumerate(thermals):
+        sun[:, r] = sum(_suns_w(thermal, inputs), np.zeros(slots))
         air_input[:, r] = air_input_w(home, thermal, inputs, frozenset(names), fixed_air_c, home.site.zone)
     history = [relays.get(name, RelayHistory()) for name in names]
     forced_on: Bools = np.zeros((slots, count), dtype=np.bool_)
@@ -239,4 +246,5 @@ def build_rooms(
         end_reference_c=weight[:, 0] * hold + weight[:, 1] * mass_hold,
         end_value_czk_k=inputs.heat_price_czk_kwh * to_kwh,
         end_bonus_czk_k=0.9 * inputs.cheap_price_czk_kwh * to_kwh,
+        sun_w=sun,
     )

@@ -6,6 +6,7 @@ part of the solver keeps its two states. A mass without any contact would not do
 one that shows in the air.
 """
 
+from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -81,12 +82,18 @@ def _band(room: Room, minutes: list[int], slots: int) -> tuple[Floats, Floats]:
     return np.array([entry.low_c for entry in held]), np.array([entry.high_c for entry in held])
 
 
+def _suns_w(document: ProblemDocument, room: Room) -> Iterator[Floats]:
+    """Give what the sun brings into a room through each facade (T,)."""
+    for facade, aperture in room.solar_m2.items():
+        yield aperture * as_array(document.solar_w_m2[facade], document.slots)
+
+
 def _air_input_w(document: ProblemDocument, room: Room, model: RoomModel, minutes: list[int]) -> Floats:
     """Everything that enters the air but heating and neighbours (T,)."""
     slots = document.slots
     total = as_array(document.outdoor_c, slots) / model.rea_k_w + as_array(room.gains_w, slots)
-    for facade, aperture in room.solar_m2.items():
-        total = total + aperture * as_array(document.solar_w_m2[facade], slots)
+    for through_facade_w in _suns_w(document, room):
+        total = total + through_facade_w
     if room.gains_by_hour_w:
         total = total + np.array([room.gains_by_hour_w[minute // 60] for minute in minutes])
     return np.asarray(total, dtype=np.float64)
@@ -128,6 +135,7 @@ def room_set(document: ProblemDocument, worth: HeatWorth) -> RoomSet:
     air_input = np.array(
         [_air_input_w(document, room, m, minutes) for room, m in zip(rooms, models, strict=True)]
     ).T.reshape(slots, count)
+    suns = [sum(_suns_w(document, room), np.zeros(slots)) for room in rooms]
     heater = np.array([m.heater_w for m in models])
     share = np.array([m.heat_to_mass for m in models])
     ria = np.array([m.ria_k_w for m in models])
@@ -201,4 +209,5 @@ def room_set(document: ProblemDocument, worth: HeatWorth) -> RoomSet:
             [worth.extra_czk_kwh * kwh if wish is None else 0.0 for wish, kwh in zip(given, to_kwh, strict=True)],
             dtype=np.float64,
         ),
+        sun_w=np.array(suns).T.reshape(slots, count),
     )
