@@ -27,14 +27,19 @@ from pems_common.messages import (
     read_body,
     wrap,
 )
+from pems_optimizer.adapters.case_memory import CaseMemory
 from pems_optimizer.adapters.plan_memory import PlanMemory
 from pems_optimizer.adapters.request_marks import InMemoryMarks, RequestMarks
 from pems_optimizer.domain.assemble import InputProblem, Known
+from pems_optimizer.domain.plan_case import NotedTime, PlanCase, case_of
 from pems_optimizer.domain.plan_record import PlanRecord
 from pems_optimizer.domain.planning import Ask, MadePlan, make_rule_plan, plan_with_making
 from pems_optimizer.domain.problem_store import StoreError
 from pems_optimizer.domain.remembered import Remembered
 from pems_optimizer.domain.risk import plan_risk
+from pems_optimizer.domain.strategy_value import VALUE_KIND
+from pems_optimizer.domain.warm_start import LastSearch
+from pems_optimizer.plan_case_versions import this_program
 from pems_optimizer.requests import PlanRequest
 
 __all__ = ["MakePlan", "Worker", "evaluate_plan", "read_known", "rule_plan_now", "solve_request"]
@@ -61,6 +66,7 @@ async def read_known(bus: Bus, site: str) -> tuple[Known, PlanInputs]:
     telemetry = await bus.latest("telemetry", site)
     status = await bus.latest("status", site)
     plan = await bus.latest("plan", site)
+    value = await bus.latest("score", site, VALUE_KIND)
     thermals = {
         room: body
         for room, envelope in (await bus.latest_all("thermal", site)).items()
@@ -73,6 +79,7 @@ async def read_known(bus: Bus, site: str) -> tuple[Known, PlanInputs]:
         thermals=thermals,
         status=_read(status, Status),
         running=_read(plan, Plan),
+        strategy_value=_read(value, Score),
     )
     inputs = PlanInputs(
         forecast_id="" if forecast is None else forecast.id,
@@ -106,6 +113,7 @@ class Worker:
         plans: Keeps what plans were made from; nothing does where None.
         marks: Where it says how far it is; nowhere where None.
         then: Called with each plan that is out, the newest, and kept; its certificate is asked for there.
+        cases: Keeps everything that decided a plan, so that it can be made again; nothing does where None.
     """
 
     name: str = "inline"
@@ -113,6 +121,7 @@ class Worker:
     plans: PlanMemory | None = None
     marks: RequestMarks | None = None
     then: Callable[[Plan], Awaitable[None]] = _nothing
+    cases: CaseMemory | None = None
 
 
 async def solve_request(
@@ -133,7 +142,7 @@ async def solve_request(
         raise PermanentError(f"request {request.request_id} has been worked on already")
     try:
         _refuse_foreign(home, clock, request)
-        plan, record = await _make(home, clock, bus, request, worker.make or plan_with_making, worker.plans)
+        plan, record, case = await _make(home, clock, bus, request, worker.make or plan_with_making, worker.plans)
         envelope = wrap(plan, site=request.site, clock=clock, source=source, cause=request.request_id)
         newest = await bus.publish(envelope)
     except Exception as error:
@@ -153,6 +162,8 @@ async def solve_request(
     await marks.end(request.request_id, "" if newest else "a newer plan was there")
     if newest and record is not None and worker.plans is not None and await _kept(worker.plans, record):
         await worker.then(plan)
+    if newest and case is not None and worker.cases is not None:
+        await _keep_case(worker.cases, case)
     return plan
 
 
@@ -168,8 +179,8 @@ def _refuse_foreign(home: Home, clock: Clock, request: PlanRequest) -> None:
 
 async def _make(
     home: Home, clock: Clock, bus: Bus, request: PlanRequest, make: MakePlan, plans: PlanMemory | None
-) -> tuple[Plan, PlanRecord | None]:
-    """Plan with what is known now; without a record where the rules stand in for an error."""
+) -> tuple[Plan, PlanRecord | None, PlanCase | None]:
+    """Plan with what is known now; without a record and a case where the rules stand in for an error."""
     began = clock.monotonic()
     left_s = (request.expires_at - clock.wall_now()).total_seconds()
     ask = Ask(
@@ -181,13 +192,14 @@ async def _make(
     )
     known, inputs = await read_known(bus, request.site)
     known = replace(known, remembered=request.remembered, last=await _last(plans, request.site))
+    time = NotedTime(lambda: clock.monotonic() - began, ask.limit_s)
     try:
-        made = make(home, known, inputs, ask, elapsed_s=lambda: clock.monotonic() - began)
+        made = make(home, known, inputs, ask, elapsed_s=time)
     except InputProblem:
         raise
     except Exception as error:
         _log.error("planning failed, the rules stand in", request=request.request_id, exc_info=error)
-        return make_rule_plan(home, known, inputs, ask, f"{type(error).__name__}: {error}"[:200]), None
+        return make_rule_plan(home, known, inputs, ask, f"{type(error).__name__}: {error}"[:200]), None, None
     record = PlanRecord(
         site=request.site,
         plan_id=made.plan.plan_id,
@@ -201,18 +213,19 @@ async def _make(
         correlation={} if known.forecast is None else dict(known.forecast.correlation),
         solver_memory=made.memory,
     )
-    return made.plan, record
+    return made.plan, record, case_of(home, known, inputs, ask, time.told(), made, made_by=this_program())
 
 
-async def _last(plans: PlanMemory | None, site: str) -> PlanRecord | None:
-    """Return the making of the last plan; without it the search begins cold."""
+async def _last(plans: PlanMemory | None, site: str) -> LastSearch | None:
+    """Return what the search for the last plan left; without it the next one begins cold."""
     if plans is None:
         return None
     try:
-        return await plans.newest(site)
+        record = await plans.newest(site)
     except UnavailableError as error:
         _log.warning("the last plan's making cannot be read", error=str(error))
         return None
+    return None if record is None else LastSearch.of(record)
 
 
 async def _kept(plans: PlanMemory, record: PlanRecord) -> bool:
@@ -222,6 +235,13 @@ async def _kept(plans: PlanMemory, record: PlanRecord) -> bool:
         _log.warning("the plan's making is not kept", plan=record.plan_id, error=str(error))
         return False
     return True
+
+
+async def _keep_case(cases: CaseMemory, case: PlanCase) -> None:
+    try:
+        await cases.keep(case)
+    except (StoreError, UnavailableError) as error:
+        _log.warning("this plan cannot be made again later", plan=case.plan.plan_id, error=str(error))
 
 
 async def rule_plan_now(

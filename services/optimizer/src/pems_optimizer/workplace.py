@@ -10,6 +10,7 @@ from pems_common.clock import Clock, open_clock
 from pems_common.home import Home, load_home
 from pems_common.settings import ServiceSettings
 from pems_optimizer.adapters.answers import AnswerBox, RedisAnswers
+from pems_optimizer.adapters.case_memory import CaseMemory, RedisCases
 from pems_optimizer.adapters.plan_memory import PlanMemory, RedisPlans
 from pems_optimizer.adapters.redis_calls import RedisCalls
 from pems_optimizer.adapters.redis_studies import RedisStudies
@@ -31,6 +32,7 @@ class Workplace:
     clock: Clock
     bus: Bus
     plans: PlanMemory
+    cases: CaseMemory
     marks: RequestMarks
     answers: AnswerBox
     studies: StudyStore
@@ -49,6 +51,7 @@ async def open_workplace(settings: ServiceSettings) -> AsyncIterator[Workplace]:
             clock=clock,
             bus=bus,
             plans=RedisPlans(redis),
+            cases=RedisCases(redis),
             marks=RedisMarks(redis),
             answers=RedisAnswers(redis),
             studies=RedisStudies(redis),

@@ -24,6 +24,10 @@ class Uncertainty(Section):
     cvar_tail: float = Field(default=0.1, gt=0, le=1, description="probability of the bad tail")
     shared_slots: int = Field(default=4, ge=0, le=96, description="first slots in which all scenarios act alike")
 
+    only_if_it_pays: bool = Field(
+        default=True, description="where `./pems shadow --meter` found that the strategy costs more, `point` plans"
+    )
+
     @model_validator(mode="after")
     def _tail_needs_scenarios(self) -> Self:
         if self.cvar_share > 0 and self.strategy != "scenarios":

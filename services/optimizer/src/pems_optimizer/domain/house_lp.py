@@ -23,6 +23,7 @@ __all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of", "expected_cour
 _MISSING_CZK = 1e6  # for a device without any column yet
 _TINY_W = 1e-3
 _MIXED_S = 1.0  # wall seconds for the mixed programs of a problem: the best answer by then serves
+_MOST_ITERATIONS = 200_000  # of one linear program, should it go in circles: some thousands are usual
 _FEASIBLE = 2  # HiGHS's name of a feasible primal solution
 _DUAL, _PRIMAL = 1, 4  # HiGHS's names of its strategies
 _KW = 1e-3  # inside the program powers are kW and energies kWh: in W HiGHS took five times as long
@@ -118,7 +119,8 @@ class HouseLp:
             problem: The problem.
             devices: Number of devices that will offer columns.
             courses: Courses of the days; those of the problem where None.
-            time_left_s: Tells HiGHS how long it may take; None for no limit.
+            time_left_s: Tells how long programs with binaries may take; None for no limit. Linear ones take
+                milliseconds, and one that is cut short inside could not be made again.
         """
         self.problem, self._time_left_s = problem, time_left_s
         self.hurried = False
@@ -131,6 +133,7 @@ class HouseLp:
             ("presolve", "off"),
             ("mip_rel_gap", 1e-6),
             ("simplex_scale_strategy", 0),
+            ("simplex_iteration_limit", _MOST_ITERATIONS),
         ):
             self._highs.setOptionValue(option, value)
         lp = LpArrays()
@@ -356,10 +359,6 @@ class HouseLp:
         return done  # importing and exporting at once comes out as the difference
 
     def _run(self) -> bool:
-        if self._time_left_s is not None:
-            # HiGHS counts its run time over all calls.
-            left = max(0.05, self._time_left_s())
-            self._highs.setOptionValue("time_limit", self._highs.getRunTime() + left)
         self._highs.run()
         return bool(self._highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)
 

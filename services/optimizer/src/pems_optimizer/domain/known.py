@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pems_common.messages import Forecast, OverrideEntry, Plan, Prices, Status, Telemetry, Thermal
-from pems_optimizer.domain.plan_record import PlanRecord
+from pems_common.messages import Forecast, OverrideEntry, Plan, Prices, Score, Status, Telemetry, Thermal
 from pems_optimizer.domain.remembered import Remembered
+from pems_optimizer.domain.warm_start import LastSearch
 
 __all__ = ["Known", "fixed_state", "running_overrides"]
 
@@ -16,7 +16,8 @@ class Known:
     """Everything known when a plan is asked for; only the forecast is indispensable.
 
     Attributes:
-        last: The making of the last plan: its columns and prices are where the next search begins.
+        strategy_value: What the meter found of the strategy that home.yaml asks for, see `strategy_value`.
+        last: What the search for the last plan left: its columns and prices are where the next one begins.
     """
 
     forecast: Forecast | None
@@ -26,7 +27,8 @@ class Known:
     status: Status | None = None
     running: Plan | None = None
     remembered: Remembered = field(default_factory=Remembered)
-    last: PlanRecord | None = None
+    strategy_value: Score | None = None
+    last: LastSearch | None = None
 
 
 def running_overrides(status: Status | None, now: datetime) -> dict[str, OverrideEntry]:

@@ -20,7 +20,6 @@ from pems_optimizer.domain.dispatch import run_decision
 from pems_optimizer.domain.judging import judged_czk
 from pems_optimizer.domain.outlook import plan_outlook
 from pems_optimizer.domain.plan_diff import plan_changes
-from pems_optimizer.domain.plan_record import PlanRecord
 from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.problem import Note, PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
@@ -28,8 +27,8 @@ from pems_optimizer.domain.running import RunningPlan, moved_on
 from pems_optimizer.domain.scenarios import named_scenarios
 from pems_optimizer.domain.scoring import Verified
 from pems_optimizer.domain.sized_solving import solve_sized
-from pems_optimizer.domain.solving import NoPlan, Solved, SolverOptions
-from pems_optimizer.domain.warm_start import moved_memory
+from pems_optimizer.domain.solving import RESERVE_S, NoPlan, Solved, SolverOptions
+from pems_optimizer.domain.warm_start import LastSearch, moved_memory
 
 __all__ = ["Ask", "MadePlan", "make_plan", "make_rule_plan", "plan_with_making"]
 
@@ -116,12 +115,26 @@ def _courses(
 
 
 def _remembered(
-    problem: PlanningProblem, last: PlanRecord | None, config_hash: str
+    problem: PlanningProblem, last: LastSearch | None, config_hash: str
 ) -> Mapping[str, NDArray[Any]] | None:
     """What the solver remembers of the last plan, on this problem's grid; None where it does not fit."""
     if last is None or last.config_hash != config_hash:
         return None
-    return moved_memory(last.solver_memory, last.problem.start, last.problem.step, problem)
+    return moved_memory(last.memory, last.start, last.step, problem)
+
+
+def _once_it_is_up(elapsed_s: Callable[[], float], limit_s: float) -> Callable[[], float]:
+    """Tell a search of time only once it is up.
+
+    The linear program that runs then is finished: it takes milliseconds, which `RESERVE_S` holds, and one that a clock
+    cut short inside would never come again (docs/replay.md).
+    """
+
+    def told() -> float:
+        now_s = elapsed_s()
+        return now_s if now_s >= limit_s - RESERVE_S else 0.0
+
+    return told
 
 
 def make_plan(
@@ -166,7 +179,7 @@ def plan_with_making(
     outcome = solve_sized(
         problem,
         SolverOptions(limit_s=ask.limit_s, effort=effort or Effort()),
-        elapsed_s,
+        _once_it_is_up(elapsed_s, ask.limit_s),
         move_on=lambda rules: None if running is None else moved_on(problem, RunningPlan(running), rules),
         warm=_remembered(problem, known.last, head.config_hash),
     )

@@ -1,16 +1,43 @@
 """What the solver remembers of the last plan, moved on in time: the beginning of the next search."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pems_optimizer.domain.plan_record import PlanRecord
 from pems_optimizer.domain.problem import PlanningProblem
 
-__all__ = ["moved_memory"]
+__all__ = ["LastSearch", "moved_memory"]
 
 _BY_SLOT = ("price", "heat_price", "car_price")
+_NEEDED = ("on", *_BY_SLOT, "device", "names")  # what a search recalls
+
+
+@dataclass(frozen=True)
+class LastSearch:
+    """The part of the last plan's making that the next search begins with.
+
+    Attributes:
+        config_hash: Of the home it was made for: another one begins cold.
+        start: Start of its first slot.
+        step: Length of its slots.
+        memory: Its schedules and prices; empty where the solver kept nothing.
+    """
+
+    config_hash: str
+    start: datetime
+    step: timedelta
+    memory: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, record: PlanRecord) -> "LastSearch":
+        """Take it from a plan's record."""
+        memory = {name: record.solver_memory[name] for name in _NEEDED if name in record.solver_memory}
+        return cls(record.config_hash, record.problem.start, record.problem.step, memory)
 
 
 def _shifted(values: NDArray[np.generic], by: int, slots: int, day: int) -> NDArray[np.generic]:
