@@ -99,7 +99,7 @@ async def test_an_answer_is_taken_once_whether_it_was_there_or_is_waited_for(sto
 
 
 def a_study(site: str) -> Study:
-    return Study(uuid4().hex, site, "plan_fan", {"seed": 1}, 10, 4, CLOCK.wall_now())
+    return Study(uuid4().hex, site, "plan_fan", {"seed": 1}, ("a", "b"), 10, 4, 15.0, CLOCK.wall_now())
 
 
 async def test_a_chunk_has_one_holder_and_one_result(stores):
@@ -115,15 +115,18 @@ async def test_a_chunk_has_one_holder_and_one_result(stores):
     await store.renew(name, 0, "b|1")
     await store.release(name, 0, "b|1")
     assert (await store.progress(study)).held == {0}, "only its owner may let go"
-    assert await store.finish(name, 0, "a|1", [0.1, 2.0, 3.0, 1e-300])
-    assert not await store.finish(name, 0, "b|1", [9.0] * 4)
+    rows = [(0.1, 2.0), (3.0, 1e-300), (float("inf"), -0.0), (1 / 3, 7.0)]
+    assert await store.finish(name, 0, "a|1", rows)
+    assert not await store.finish(name, 0, "b|1", [(9.0, 9.0)] * 4)
     await store.fail(name, 0, "too late to fail")
     assert await store.claim(name, 0, "b|1") == Claim("over")
-    await store.finish(name, 2, "a|1", [7.0, 8.0])
+    await store.finish(name, 2, "a|1", [(7.0, float("nan")), (8.0, 0.0)])
     progress = await store.progress(study)
     assert (progress.done, progress.held, progress.failed) == ({0, 2}, frozenset(), {})
     assert progress.missing(study) == {1}
-    assert await store.values(study) == [0.1, 2.0, 3.0, 1e-300, 7.0, 8.0]
+    kept = await store.rows(study)
+    assert kept[:4] == rows
+    assert [tuple(map(str, row)) for row in kept[4:]] == [("7.0", "nan"), ("8.0", "0.0")]
     await store.fail(name, 1, "ValueError")
     assert (await store.progress(study)).failed == {1: "ValueError"}
     assert await store.claim(name, 1, "a|1") == Claim("over")

@@ -16,7 +16,8 @@ from tests.unit.optimizer.plan_record_cases import quick_plan
 from pems_common.settings import ServiceSettings
 from pems_optimizer.adapters.celery_app import make_celery
 from pems_optimizer.domain.planning import MadePlan
-from pems_optimizer.study_kinds import KINDS, StudyKind
+from pems_optimizer.study_kind import StudyInput, StudyKind
+from pems_optimizer.study_kinds import KINDS
 from pems_optimizer.tasks import Solving, add_tasks
 from pems_optimizer.worker_deaths import tell_of_deaths
 
@@ -55,19 +56,19 @@ def explain(problem, decision, memory, wish, elapsed_s, limit_s):
 
 
 async def prepare(plans, site, params):
-    return b"data"
+    return StudyInput(b"data", ("seventh",))
 
 
 def open_items(data, params):
-    def item(i: int) -> float:
+    def item(i: int) -> tuple[float]:
         if i in params.get("held", ()):
             as_controlled(CONTROL)
-        return i / 7
+        return (i / 7,)
 
     return item
 
 
-TOY = StudyKind("for tests", prepare, open_items, lambda values: {"sum": sum(values)})
+TOY = StudyKind("for tests", prepare, open_items, lambda values: {"sum": float(values["seventh"].sum())})
 app = make_celery(ServiceSettings())
 add_tasks(app, replace(Solving(), make=make, certify=certify, explain=explain, kinds={**KINDS, "toy": TOY}))
 tell_of_deaths()

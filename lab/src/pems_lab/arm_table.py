@@ -10,12 +10,12 @@ import numpy as np
 from pems_common.home import Home
 from pems_lab.arm_run import ARMS, Arm
 from pems_lab.comparison import comfort_below_k_h, fair_cost, limit_seconds
+from pems_lab.paired import share_interval
 
 __all__ = ["ArmRow", "Habits", "arm_rows", "gained", "habits", "joined", "readable"]
 
 _REFERENCE: Arm = "b1"
 _BEST: Arm = "perfect"
-_DRAWS, _BLOCK_DAYS = 2_000, 7
 
 
 @dataclass(frozen=True)
@@ -215,22 +215,14 @@ def habits(result: Mapping[str, Any]) -> Habits:
 def gained(better: Mapping[str, Any], than: Mapping[str, Any], *, seed: int = 0) -> tuple[float, float, float] | None:
     """Return what one arm costs less than another [% of the other], with a 90 % interval; None below two blocks.
 
-    Days are paired and drawn in blocks of a week (moving block bootstrap, Kuensch 1989, doi:10.1214/aos/1176347265).
     Money at the meter and wear of each day, with what a day left stored in rooms and battery valued at the other's
-    mean price of import.
+    mean price of import. Of the interval see `paired`.
     """
     truth = than["truth"]
     price = truth["bought_czk"] / max(truth["import_wh"], 1.0)
-    mine, other = (np.array([_day_czk(day, price) for day in result["days"]]) for result in (better, than))
-    n = len(other)
-    if n < 2 * _BLOCK_DAYS or len(mine) != n:
-        return None
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(0, n - _BLOCK_DAYS + 1, (_DRAWS, -(-n // _BLOCK_DAYS)))
-    picked = (starts[:, :, None] + np.arange(_BLOCK_DAYS)).reshape(_DRAWS, -1)[:, :n]
-    drawn = 100.0 * (1.0 - mine[picked].sum(axis=1) / other[picked].sum(axis=1))
-    low, high = np.quantile(drawn, (0.05, 0.95))
-    return float(100.0 * (1.0 - mine.sum() / other.sum())), float(low), float(high)
+    mine, other = ([_day_czk(day, price) for day in result["days"]] for result in (better, than))
+    found = share_interval(mine, other, seed=seed)
+    return None if found is None else (found.mean, found.low, found.high)
 
 
 def _day_czk(day: Mapping[str, Any], price_czk_wh: float) -> float:

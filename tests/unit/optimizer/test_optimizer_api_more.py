@@ -55,7 +55,10 @@ async def test_a_study_is_begun_with_a_key_and_read_by_its_address():
             await rig.work(study, chunk)
         whole = (await web.get(where)).json()
         assert (whole["state"], whole["summary"], whole["values"]) == ("done", {"sum": 385.0}, None)
-        assert len((await web.get(where, params={"values": "true"})).json()["values"]) == 10
+        told = (await web.get(where, params={"values": "true"})).json()
+        assert told["columns"] == ["square", "root"]
+        assert told["values"]["square"] == [i * i + 10.0 for i in range(10)]
+        assert (told["values"]["root"][0], told["values"]["root"][4]) == (None, 2.0), "JSON has no NaN"
         assert (await web.get("/v1/studies/none")).status_code == 404
 
 

@@ -25,7 +25,7 @@ async def test_the_newest_plan_is_not_taken_for_the_id_of_one(tmp_path, monkeypa
         clock=clock,
         bus=MemoryBus(clock),
         settings=ServiceSettings(),
-        auth=SimpleNamespace(require_write=anyone),
+        auth=SimpleNamespace(require_write=anyone, require_read=anyone),
         source="optimizer@test",
     )
     app = FastAPI()
@@ -33,6 +33,7 @@ async def test_the_newest_plan_is_not_taken_for_the_id_of_one(tmp_path, monkeypa
     for router in build(rt).routers:
         app.include_router(router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as web:
+        assert (await web.get("/v1/plans/cases")).json() == []
         assert (await web.get("/v1/plans/latest")).json()["detail"] == "no plan has been made yet"
         assert "is not among the last plans" in (await web.get("/v1/plans/other")).json()["detail"]
         assert (await web.get("/v1/solve/schema")).status_code == 200

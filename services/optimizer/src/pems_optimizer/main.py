@@ -6,6 +6,8 @@ from fastapi import APIRouter
 
 from pems_common.runner import Running, Runtime, run_service
 from pems_optimizer.adapters.answers import RedisAnswers
+from pems_optimizer.adapters.case_memory import RedisCases
+from pems_optimizer.adapters.case_store import SqliteCases, cases_path
 from pems_optimizer.adapters.celery_app import make_celery
 from pems_optimizer.adapters.plan_memory import RedisPlans
 from pems_optimizer.adapters.planner_memory import FileMemory
@@ -15,12 +17,15 @@ from pems_optimizer.adapters.redis_calls import RedisCalls
 from pems_optimizer.adapters.redis_studies import RedisStudies
 from pems_optimizer.adapters.request_marks import RedisMarks
 from pems_optimizer.api import make_router
+from pems_optimizer.api_cases import make_case_router
 from pems_optimizer.api_certificates import make_certificate_router
 from pems_optimizer.api_formats import make_formats_router
 from pems_optimizer.api_solve import make_solve_router
 from pems_optimizer.api_studies import make_study_router
 from pems_optimizer.api_why import make_why_router
 from pems_optimizer.handlers import PlannerHandlers
+from pems_optimizer.plan_case_keeper import CaseKeeper
+from pems_optimizer.plan_case_settings import CaseSettings
 from pems_optimizer.study_keeper import StudyKeeper
 from pems_optimizer.why import QueuedWhy, WhyPort
 
@@ -50,11 +55,31 @@ def build(rt: Runtime) -> Running:
         finally:
             await redis.close()
 
-    return Running(service=planner, routers=_routers(rt, planner, keeper, why), background=[look_after_studies])
+    kept = CaseSettings()
+    cases = SqliteCases(
+        cases_path(rt.settings.data), most_days=kept.plan_cases_days, most_bytes=kept.plan_cases_max_mb * 1_000_000
+    )
+
+    async def take_cases() -> None:
+        calls = RedisCalls(rt.settings.redis_address(), rt.clock)
+        try:
+            await CaseKeeper(rt.home.site.id, rt.clock, RedisCases(calls), cases).run()
+        finally:
+            await calls.close()
+            cases.close()
+
+    return Running(
+        service=planner,
+        routers=_routers(rt, planner, keeper, why, cases),
+        background=[look_after_studies, take_cases],
+    )
 
 
-def _routers(rt: Runtime, planner: PlannerHandlers, keeper: StudyKeeper, why: WhyPort) -> Sequence[APIRouter]:
+def _routers(
+    rt: Runtime, planner: PlannerHandlers, keeper: StudyKeeper, why: WhyPort, cases: SqliteCases
+) -> Sequence[APIRouter]:
     return (
+        make_case_router(cases, rt.auth.require_read),
         make_formats_router(planner, rt.home, rt.bus, rt.clock),
         make_router(planner, rt.home, rt.auth.require_write),
         make_certificate_router(planner),

@@ -29,7 +29,8 @@ from pems_optimizer.adapters.task_messages import (
 from pems_optimizer.certificates import Certify, FoundBound, certify_plan
 from pems_optimizer.plan_work import MakePlan, Worker, evaluate_plan, solve_request
 from pems_optimizer.requests import PlanRequest
-from pems_optimizer.study_kinds import KINDS, StudyKind
+from pems_optimizer.study_kind import StudyKind
+from pems_optimizer.study_kinds import KINDS
 from pems_optimizer.study_work import work_on_chunk
 from pems_optimizer.why import Explain, WhyQuestion, answer_question
 from pems_optimizer.workplace import Workplace, open_workplace
@@ -101,7 +102,7 @@ def _add_plan_tasks(app: Celery, solving: Solving) -> None:
                     await queue.send(certificate_message(request.site, plan.plan_id, plan.plan_no))
 
             request = PlanRequest.from_json(data)
-            worker = Worker(_worker_name(), solving.make, place.plans, place.marks, ask_certificate)
+            worker = Worker(_worker_name(), solving.make, place.plans, place.marks, ask_certificate, place.cases)
             await solve_request(place.home, place.clock, place.bus, request, source=place.source, worker=worker)
 
         try:

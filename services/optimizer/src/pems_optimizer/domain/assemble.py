@@ -23,6 +23,7 @@ from pems_optimizer.domain.problem import Floats, GridSpec, Note, PlanningProble
 from pems_optimizer.domain.profiles import weights_of
 from pems_optimizer.domain.room_arrays import RelayHistory, RoomInputs, build_rooms
 from pems_optimizer.domain.running import RunningPlan
+from pems_optimizer.domain.strategy_value import strategy_to_use
 from pems_optimizer.domain.uncertainty import uncertainty_for
 
 __all__ = ["InputProblem", "Known", "assemble"]
@@ -112,6 +113,7 @@ def _bands(
         "load_w": (np.maximum(load_w - down, 0.0), load_w + up),
         "buy": band_around(prices.buy, forecast.buy_czk_kwh, horizon, known=prices.buy_known),
         "sell": band_around(prices.sell, forecast.sell_czk_kwh, horizon, known=prices.sell_known),
+        "outdoor_c": (cold, warm),
     }
 
 
@@ -207,4 +209,6 @@ def assemble(
         appliances=daily_runs(home, running, horizon),
     )
     seed = int(forecast.issued_at.timestamp()) if seed is None else seed
-    return replace(problem, uncertainty=uncertainty_for(home, problem, forecast.correlation, seed))
+    strategy, off = strategy_to_use(home, known.strategy_value, now)
+    uncertainty = uncertainty_for(home, problem, forecast.correlation, seed, strategy=strategy)
+    return replace(problem, uncertainty=uncertainty, notes=(*problem.notes, *off))

@@ -3,7 +3,7 @@
 The steps are those of docs/planning-problem.md, "How it is solved": prices by column generation, one schedule per
 device by a dive and a polish (`plan_search`), the car's power made real, the battery dispatched for the inverter that
 is there (where it has modes, schedules are polished once more by what they really do, `intent_sweep`), then everything
-simulated and accounted for. The time limit is looked at between steps, and HiGHS has it too.
+simulated and accounted for. The time limit is looked at between steps; of HiGHS's programs only mixed ones have it.
 """
 
 from collections.abc import Callable, Mapping

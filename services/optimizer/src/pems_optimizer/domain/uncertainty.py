@@ -8,6 +8,7 @@ from pems_common.home import Home
 from pems_optimizer.domain.day_sampler import sample_days
 from pems_optimizer.domain.problem import PlanningProblem, Scenario, Uncertainty
 from pems_optimizer.domain.scenario_reduction import reduce_days
+from pems_optimizer.domain.strategy_value import Strategy
 
 __all__ = ["robust_scenarios", "uncertainty_for"]
 
@@ -27,7 +28,14 @@ def robust_scenarios(problem: PlanningProblem, spread: float) -> tuple[Scenario,
     )
 
 
-def uncertainty_for(home: Home, problem: PlanningProblem, correlation: Mapping[str, float], seed: int) -> Uncertainty:
+def uncertainty_for(
+    home: Home,
+    problem: PlanningProblem,
+    correlation: Mapping[str, float],
+    seed: int,
+    *,
+    strategy: Strategy | None = None,
+) -> Uncertainty:
     """Return what the home asks for, on this problem.
 
     Args:
@@ -35,16 +43,18 @@ def uncertainty_for(home: Home, problem: PlanningProblem, correlation: Mapping[s
         problem: The problem with its bands.
         correlation: Lag-1 correlation of the errors of `pv`, `load` and `price`.
         seed: Of the sampled days.
+        strategy: In place of the one that the home asks for.
     """
     wish = home.optimization.uncertainty
+    strategy = strategy or wish.strategy
     scenarios: tuple[Scenario, ...] = ()
-    if wish.strategy == "robust":
+    if strategy == "robust":
         scenarios = robust_scenarios(problem, wish.spread)
-    elif wish.strategy == "scenarios":
+    elif strategy == "scenarios":
         days = sample_days(problem, draws=wish.samples, seed=seed, correlation=correlation)
         scenarios = reduce_days(problem, days, wish.scenarios).scenarios
     return Uncertainty(
-        strategy=wish.strategy,
+        strategy=strategy,
         spread=wish.spread,
         scenarios=scenarios,
         # Nothing can be changed before the plan begins.
