@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from pems_common.home import Home, load_home
-from pems_lab.arm_jobs import Job, WorldChoice, code_version, finish, stretches
-from pems_lab.arm_run import ARMS, Arm, Stretch
-from pems_lab.arm_table import ArmRow, arm_rows, gained, habits, joined, readable
+from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
+from pems_lab.arms.run import ARMS, Arm, Stretch
+from pems_lab.arms.table import ArmRow, arm_rows, gained, habits, joined, readable
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEN = {"switchings_room_day": [2, 16], "peaks_w": [5_900, 12_700], "hours": ["09", "22"]}

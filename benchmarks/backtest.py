@@ -24,14 +24,14 @@ from typing import Any
 from pems_common.home import Home, load_home
 from pems_common.timegrid import local_midnight
 from pems_ingest.adapters.sqlite_history import SqliteHistory
-from pems_lab.arm_jobs import Job, WorldChoice, code_version
-from pems_lab.arm_jobs import finish as finish_arms
-from pems_lab.arm_run import Arm, Stretch
-from pems_lab.backtest import BacktestRequest, run_backtest
-from pems_lab.backtest_run import BACKTEST_ARMS, LEAST_TRAIN_DAYS, BacktestArm, quiet
+from pems_lab.arms.jobs import Job, WorldChoice, code_version
+from pems_lab.arms.jobs import finish as finish_arms
+from pems_lab.arms.owner_rules import OldHabits
+from pems_lab.arms.run import Arm, Stretch
+from pems_lab.backtest.parts import BACKTEST_ARMS, LEAST_TRAIN_DAYS, BacktestArm, quiet
+from pems_lab.backtest.study import BacktestRequest, run_backtest
 from pems_lab.comparison import fair_cost
-from pems_lab.measured_record import record_house
-from pems_lab.owner_rules import OldHabits
+from pems_lab.measured.record import record_house
 
 ROOT = Path(__file__).resolve().parents[1]
 DAY = timedelta(days=1)

@@ -27,8 +27,8 @@ from typing import Any
 from pems_common.home import Home, load_home
 from pems_common.logs import setup_logging
 from pems_common.timegrid import local_midnight
-from pems_lab.arm_jobs import WorldChoice
-from pems_lab.replay import LabDay, executed_slots, live_day
+from pems_lab.arms.jobs import WorldChoice
+from pems_lab.replay.courses import LabDay, executed_slots, live_day
 from pems_optimizer.domain.plan_case import PlanCase
 from pems_optimizer.domain.regret import RegretSplit, regret_split
 from pems_optimizer.plan_case_replay import replay_case

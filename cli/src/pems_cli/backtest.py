@@ -1,9 +1,10 @@
 """`./pems backtest`: what PEMS would have saved in one's own house, over days of its own history (docs/backtest.md)."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from pems_common.errors import PemsError, PermanentError, UnavailableError
 from pems_common.home import Home, load_home
 
 if TYPE_CHECKING:
-    from pems_lab.backtest import BacktestResult, KnownHistory
+    from pems_lab.backtest.study import BacktestResult, KnownHistory
 
 __all__ = ["BacktestOptions", "run_pems_backtest", "tell"]
+
+_INFLUX = "influx"
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class BacktestOptions:
     Attributes:
         first: First local day, `YYYY-MM-DD`.
         last: Last local day.
-        history: `sqlite:PATH`; empty for the file that PEMS keeps.
+        history: `sqlite:PATH`, or `influx` for the user's own InfluxDB 2; empty for the file that PEMS keeps.
         site: home.yaml.
         arms: Names with commas.
         folder: Where finished parts go.
@@ -55,8 +59,8 @@ class BacktestOptions:
 
 def run_pems_backtest(options: BacktestOptions, console: Console) -> int:
     """Backtest and tell; returns the exit status. Progress goes to `console`, where the table does."""
-    from pems_lab.backtest import BacktestRequest, run_backtest
-    from pems_lab.backtest_run import BACKTEST_ARMS
+    from pems_lab.backtest.parts import BACKTEST_ARMS
+    from pems_lab.backtest.study import BacktestRequest, run_backtest
 
     try:
         with telling_wrong_input(console):
@@ -68,10 +72,12 @@ def run_pems_backtest(options: BacktestOptions, console: Console) -> int:
                 raise PermanentError(f"no arm {', '.join(unknown)}", remedy=f"there are {', '.join(BACKTEST_ARMS)}")
             if not wanted:
                 raise PermanentError("no arm is named", remedy=f"there are {', '.join(BACKTEST_ARMS)}")
-            history = _opened(options, home)
+            history = None if options.history == _INFLUX else _opened(options, home)
     except WrongInput:
         return WRONG_INPUT
     try:
+        if history is None:
+            history = _copied(options, home, first, last, console)
         request = BacktestRequest(
             home=home,
             first=first,
@@ -89,7 +95,7 @@ def run_pems_backtest(options: BacktestOptions, console: Console) -> int:
             options.output.write_text("".join(f"{json.dumps(row)}\n" for row in json_rows(result)), encoding="utf-8")
             console.print(f"written to {options.output}", markup=False)
     except UnavailableError as error:
-        console.print(f"{error.message}", markup=False)
+        console.print(f"{error.message}; {error.remedy}" if error.remedy else error.message, markup=False)
         return FAILED
     except PemsError as error:
         console.print(f"{error.message}; {error.remedy}", markup=False)
@@ -117,7 +123,7 @@ def _opened(options: BacktestOptions, home: Home) -> "KnownHistory":
 
     kind, _, place = options.history.partition(":")
     if options.history and (kind != "sqlite" or not place):
-        raise PermanentError(f"--history {options.history}: not known", remedy="write sqlite:PATH")
+        raise PermanentError(f"--history {options.history}: not known", remedy="write sqlite:PATH, or influx")
     path = Path(place) if place else options.default_history
     if not path.is_file():
         raise PermanentError(
@@ -125,6 +131,36 @@ def _opened(options: BacktestOptions, home: Home) -> "KnownHistory":
             remedy="start PEMS (./pems up): it records from then on; or name a file: --history sqlite:PATH",
         )
     return SqliteHistory(path, home.site.id, read_only=True)
+
+
+def _copied(options: BacktestOptions, home: Home, first: date, last: date, console: Console) -> "KnownHistory":
+    """Copy what these days need of the user's InfluxDB, and open the copy.
+
+    Raises:
+        UnavailableError: The server is away; what was copied stays.
+        PermanentError: The server or what is set of it cannot be used, or the days are none.
+    """
+    from pems_common.clock import SystemClock
+    from pems_common.timegrid import local_midnight
+    from pems_ingest.adapters.influx_copy import InfluxCopy
+    from pems_ingest.adapters.influx_history import InfluxSettings
+    from pems_ingest.adapters.sqlite_history import SqliteHistory
+    from pems_lab.backtest.parts import TRAIN_DAYS
+
+    if last < first:
+        raise PermanentError(f"{last} is before {first}", remedy="give --to a later day than --from")
+    clock, zone, after = SystemClock(), home.site.zone, TRAIN_DAYS // 4
+    buckets = InfluxSettings().buckets(clock)
+    try:
+        copy = InfluxCopy(buckets, home, options.default_history.parent, clock)
+        since = local_midnight(first - (TRAIN_DAYS - after) * _DAY, zone)
+        until = local_midnight(last + (after + 1) * _DAY, zone)
+        fill = copy.fill(since, until, lambda text: console.print(text, markup=False, style="dim"))
+        for text in asyncio.run(fill):
+            console.print(f"missing: {text}", markup=False)
+    finally:
+        buckets.close()
+    return SqliteHistory(copy.path, home.site.id, read_only=True)
 
 
 def _market(data_sets: Path | None, home: Home, seed: int) -> Any:

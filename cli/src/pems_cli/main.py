@@ -362,7 +362,7 @@ def report(
 def backtest(
     first: Annotated[str, typer.Option("--from", help="First local day: 2026-01-15")],
     last: Annotated[str, typer.Option("--to", help="Last local day.")],
-    history: Annotated[str, typer.Option(help="sqlite:PATH. Default: the history that PEMS keeps.")] = "",
+    history: Annotated[str, typer.Option(help="sqlite:PATH, or influx. Default: what PEMS keeps.")] = "",
     home: Annotated[Path | None, typer.Option("--home", help="The site. Default: this checkout's home.yaml.")] = None,
     arms: Annotated[str, typer.Option(help="Who runs the house: point, rules, robust, scenarios.")] = "point",
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,

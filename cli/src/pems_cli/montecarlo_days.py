@@ -20,10 +20,10 @@ from pems_cli.paths import data_directory, data_sets_directory, home_file
 from pems_cli.studies import FAILED, SUCCESS, WRONG_INPUT, WrongInput, check_targets, telling_wrong_input
 from pems_common.errors import PemsError, PermanentError
 from pems_common.home import Home, load_home
-from pems_lab.arm_jobs import WorldChoice, code_version
-from pems_lab.fault_day import DayResult, run_day
-from pems_lab.fault_draw import Season, draw_day
-from pems_lab.fault_jobs import DayStudy, finish_days, summary_of, worst_cases
+from pems_lab.arms.jobs import WorldChoice, code_version
+from pems_lab.faults.day import DayResult, run_day
+from pems_lab.faults.draw import Season, draw_day
+from pems_lab.faults.jobs import DayStudy, finish_days, summary_of, worst_cases
 
 __all__ = ["DaysOptions", "ReplayOptions", "World", "complaints", "replay_day", "run_days"]
 

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from pems_common.errors import PemsError, PermanentError
 from pems_common.messages import Forecast
-from pems_lab.replay import executed_slots, happened_of, span_of, true_course
-from pems_lab.replay_file import TruthFile
+from pems_lab.replay.courses import executed_slots, happened_of, span_of, true_course
+from pems_lab.replay.truth_file import TruthFile
 from pems_optimizer.domain.plan_case import PlanCase, read_case
 from pems_optimizer.domain.problem_store import StoreError
 from pems_optimizer.domain.regret import Happened, RegretSplit, SpanSplit, regret_split, with_truth

@@ -18,13 +18,13 @@ from pems_common.clock import open_clock
 from pems_common.errors import PemsError, PermanentError, UnavailableError
 from pems_common.home import Home, load_home
 from pems_common.messages import Score, wrap
-from pems_lab.arm_jobs import code_version
+from pems_lab.arms.jobs import code_version
 from pems_lab.paired import GateTerms, Verdict, judged
-from pems_lab.shadow import refuse_other_house, shadow_pair, verdict_score
-from pems_lab.shadow_book import BookLine, ShadowBook, pair_key
-from pems_lab.shadow_data import Cases, FileCases, RestCases, day_of, open_history
-from pems_lab.shadow_sources import Skipped, as_known
-from pems_lab.strategy_meter import meter_homes, strategy_score, weeks
+from pems_lab.shadow.book import BookLine, ShadowBook, pair_key
+from pems_lab.shadow.data import Cases, FileCases, RestCases, day_of, open_history
+from pems_lab.shadow.days import refuse_other_house, shadow_pair, verdict_score
+from pems_lab.shadow.sources import Skipped, as_known
+from pems_lab.shadow.strategy_meter import meter_homes, strategy_score, weeks
 from pems_optimizer.domain.strategy_value import LEAST_DAYS, Strategy
 
 __all__ = ["ShadowOptions", "make_options", "print_verdict", "run_shadow"]

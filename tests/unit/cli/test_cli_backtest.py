@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from pems_cli.backtest import json_rows, tell
 from pems_cli.main import app
 from pems_ingest.adapters.sqlite_history import SqliteHistory
-from pems_lab.backtest import BacktestResult
-from pems_lab.backtest_verdict import judged, month_rows
+from pems_lab.backtest.study import BacktestResult
+from pems_lab.backtest.verdict import judged, month_rows
 
 WIDE = {"COLUMNS": "220"}
 

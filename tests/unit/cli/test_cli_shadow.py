@@ -17,8 +17,8 @@ from pems_cli.shadow import ShadowOptions, make_options, run_shadow
 from pems_common.errors import UnavailableError
 from pems_common.home import load_home
 from pems_lab.paired import DayPair, DayScore, GateTerms
-from pems_lab.shadow import with_strategy
-from pems_lab.shadow_sources import Skipped
+from pems_lab.shadow.days import with_strategy
+from pems_lab.shadow.sources import Skipped
 
 HOME = Path(__file__).parents[3] / "config" / "home.yaml"
 SCORE = DayScore(100.0, 0.1, 9_000.0, 10.0)

@@ -13,7 +13,7 @@ from pems_common.home import Home, load_home
 from pems_common.messages import RoomModel
 from pems_common.timegrid import SLOT
 from pems_ingest.adapters.sqlite_history import SqliteHistory
-from pems_lab.measured import MeasuredSpan, read_span
+from pems_lab.measured.span import MeasuredSpan, read_span
 
 __all__ = ["BEGIN", "FULL", "MODEL", "SMALL", "made_columns", "read", "stored"]
 

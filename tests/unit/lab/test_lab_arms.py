@@ -9,10 +9,10 @@ import pytest
 
 from pems_common.home import load_home
 from pems_common.world.generated import GeneratedWorld
-from pems_lab import arm_run
-from pems_lab.arm_run import Arm, BaselineRun, Stretch, run_arm
+from pems_lab.arms import run as arm_run
+from pems_lab.arms.owner_rules import OldHabits
+from pems_lab.arms.run import Arm, BaselineRun, Stretch, run_arm
 from pems_lab.house_balance import Stores, balance
-from pems_lab.owner_rules import OldHabits
 from pems_lab.tally import MinuteWatch, Tally, period_truth
 
 HOME = load_home(Path(__file__).parents[3] / "config" / "home.yaml")

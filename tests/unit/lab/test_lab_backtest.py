@@ -16,13 +16,13 @@ from tests.unit.lab.backtest_kit import MODEL, SMALL, made_columns, read, stored
 from pems_common.errors import PemsError
 from pems_common.messages import RoomModel
 from pems_house.domain.battery import Battery
-from pems_lab import backtest_run
-from pems_lab.backtest import BacktestRequest, run_backtest
-from pems_lab.backtest_accounts import DayAccount, Lived, Stores, accounts, fair_czk, measured_lived, replayed
-from pems_lab.backtest_run import BacktestArm, BaseTask, Chunk, LivedTask, chunks, finish, identified, training_days
-from pems_lab.backtest_verdict import JudgedDay, block_means, judged, month_rows
-from pems_lab.measured import MeasuredDay
-from pems_lab.own_house import OwnHouse
+from pems_lab.backtest import parts as backtest_run
+from pems_lab.backtest.accounts import DayAccount, Lived, Stores, accounts, fair_czk, measured_lived, replayed
+from pems_lab.backtest.own_house import OwnHouse
+from pems_lab.backtest.parts import BacktestArm, BaseTask, Chunk, LivedTask, chunks, finish, identified, training_days
+from pems_lab.backtest.study import BacktestRequest, run_backtest
+from pems_lab.backtest.verdict import JudgedDay, block_means, judged, month_rows
+from pems_lab.measured.span import MeasuredDay
 
 CELLS = Battery(10_000.0, 0.92, 5_300.0, 2_450.0, 0.0)
 

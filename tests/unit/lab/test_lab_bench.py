@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from benchmarks import arms
 
-from pems_lab import arm_jobs, arm_run
-from pems_lab.arm_table import ArmRow
+from pems_lab.arms import jobs as arm_jobs
+from pems_lab.arms import run as arm_run
+from pems_lab.arms.table import ArmRow
 
 BASE = ArmRow(
     arm="b1",

@@ -9,9 +9,9 @@ import pytest
 from benchmarks import fault_days
 
 from pems_common.home import Home, load_home
-from pems_lab.fault_day import DayResult
-from pems_lab.fault_draw import FaultDay, draw_day
-from pems_lab.fault_figures import COLUMNS, DayFigures
+from pems_lab.faults.day import DayResult
+from pems_lab.faults.draw import FaultDay, draw_day
+from pems_lab.faults.figures import COLUMNS, DayFigures
 
 HOME_FILE = Path(__file__).parents[3] / "config" / "home.yaml"
 GOOD = DayFigures(**{**dict.fromkeys(COLUMNS, 0.0), "mpc_pct": 99.0, "coldest_c": 18.0})

@@ -19,12 +19,12 @@ from pems_controller.domain.state import HouseState, Limited, Wish
 from pems_controller.handlers import ControllerHandlers
 from pems_forecaster.handlers import ForecasterHandlers
 from pems_house.domain.plant import StartState
-from pems_lab import fault_day
-from pems_lab.fault_day import DayResult, live_day, run_day
-from pems_lab.fault_draw import FaultDay, draw_day, draw_faults
-from pems_lab.fault_figures import COLUMNS
-from pems_lab.fault_kinds import FAMILIES, KINDS
-from pems_lab.fault_model import Fault
+from pems_lab.faults import day as fault_day
+from pems_lab.faults.day import DayResult, live_day, run_day
+from pems_lab.faults.draw import FaultDay, draw_day, draw_faults
+from pems_lab.faults.figures import COLUMNS
+from pems_lab.faults.kinds import FAMILIES, KINDS
+from pems_lab.faults.model import Fault
 
 WHOLE = load_home(Path(__file__).parents[3] / "config" / "home.yaml")
 ROOM = "obyvak"

@@ -16,13 +16,14 @@ from pems_cli import montecarlo_days
 from pems_cli.main import app
 from pems_common.errors import PemsError
 from pems_common.home import load_home
-from pems_lab import fault_day, fault_jobs
-from pems_lab.arm_jobs import WorldChoice
-from pems_lab.fault_day import DayResult
-from pems_lab.fault_draw import FaultDay, draw_day
-from pems_lab.fault_figures import COLUMNS, DayFigures, summarise
-from pems_lab.fault_jobs import DayStudy, finish_days, summary_of, worst_cases
-from pems_lab.fault_study import CLOSED_LOOP_DAYS
+from pems_lab.arms.jobs import WorldChoice
+from pems_lab.faults import day as fault_day
+from pems_lab.faults import jobs as fault_jobs
+from pems_lab.faults.day import DayResult
+from pems_lab.faults.draw import FaultDay, draw_day
+from pems_lab.faults.figures import COLUMNS, DayFigures, summarise
+from pems_lab.faults.jobs import DayStudy, finish_days, summary_of, worst_cases
+from pems_lab.faults.study import CLOSED_LOOP_DAYS
 from pems_optimizer.adapters.plan_memory import InMemoryPlans
 from pems_optimizer.study import StudyError
 from pems_optimizer.study_kind import by_column
@@ -294,5 +295,5 @@ def test_one_day_is_told_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_planner_that_knows_the_kind_imports_no_laboratory() -> None:
     heavy = "any(name.startswith(('pems_house', 'pems_forecaster', 'pems_controller')) for name in sys.modules)"
-    code = f"import sys; import pems_lab.fault_study; sys.exit({heavy})"
+    code = f"import sys; import pems_lab.faults.study; sys.exit({heavy})"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

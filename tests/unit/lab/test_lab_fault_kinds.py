@@ -14,10 +14,10 @@ from pems_common.mqtt import MemoryBroker, MqttMessage
 from pems_common.timegrid import next_slot_start
 from pems_common.world.generated import GeneratedWorld
 from pems_ingest.sources.port import SourceError
-from pems_lab.fault_border import FaultBorders
-from pems_lab.fault_kinds import FAMILIES, KINDS
-from pems_lab.fault_model import Fault
-from pems_lab.fault_watch import SentWatch
+from pems_lab.faults.border import FaultBorders
+from pems_lab.faults.kinds import FAMILIES, KINDS
+from pems_lab.faults.model import Fault
+from pems_lab.faults.watch import SentWatch
 from pems_lab.house_run import HouseRun
 
 WHOLE = load_home(Path(__file__).parents[3] / "config" / "home.yaml")

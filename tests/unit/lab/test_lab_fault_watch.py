@@ -12,7 +12,7 @@ from pems_common.home import load_home
 from pems_common.mqtt import MqttMessage
 from pems_controller.adapters.store import AuditRow
 from pems_controller.handlers import ControllerHandlers
-from pems_lab.fault_watch import SentWatch
+from pems_lab.faults.watch import SentWatch
 
 HOME = load_home(Path(__file__).parents[3] / "config" / "home.yaml")
 NOW = datetime(2026, 1, 13, 5, tzinfo=UTC)

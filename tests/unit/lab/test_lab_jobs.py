@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pems_common.errors import PemsError
-from pems_lab import arm_jobs, arm_run
-from pems_lab.arm_jobs import Job, WorldChoice, code_version, finish, stretches
-from pems_lab.arm_run import Stretch
+from pems_lab.arms import jobs as arm_jobs
+from pems_lab.arms import run as arm_run
+from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
+from pems_lab.arms.run import Stretch
 
 HOME_FILE = Path(__file__).parents[3] / "config" / "home.yaml"
 NOON = datetime(2026, 1, 13, 11, tzinfo=UTC)

@@ -8,7 +8,7 @@ from tests.unit.lab.backtest_kit import BEGIN, FULL, SMALL, made_columns, read, 
 
 from pems_common.errors import PemsError
 from pems_common.timegrid import SLOT, local_midnight
-from pems_lab.measured import read_span
+from pems_lab.measured.span import read_span
 
 
 async def test_a_whole_past_is_read_as_it_was() -> None:

@@ -11,9 +11,9 @@ from pems_common.timegrid import SLOT
 from pems_house.domain.battery import Battery
 from pems_house.domain.plant import Plant
 from pems_house.domain.rooms import RoomInputs
-from pems_lab.measured_world import MeasuredWorld, temperature_scale
-from pems_lab.own_house import MeasuredPeople, OwnHouse, OwnRooms, own_building
-from pems_lab.own_house_stores import found_battery, hot_water_w, trips
+from pems_lab.backtest.own_house import MeasuredPeople, OwnHouse, OwnRooms, own_building
+from pems_lab.backtest.own_house_stores import found_battery, hot_water_w, trips
+from pems_lab.measured.world import MeasuredWorld, temperature_scale
 
 DAY = timedelta(days=1)
 CAR_AND_TANK = FULL.model_copy(update={"rooms": SMALL.rooms})

@@ -11,9 +11,9 @@ from tests.unit.house.house_fakes import StillWorld
 
 from pems_common.home import load_home
 from pems_common.timegrid import slot_start
-from pems_lab.arm_run import BaselineRun
-from pems_lab.owner_rules import OldHabits, cheapest_slots
-from pems_lab.owner_thermostats import night_targets
+from pems_lab.arms.owner_rules import OldHabits, cheapest_slots
+from pems_lab.arms.owner_thermostats import night_targets
+from pems_lab.arms.run import BaselineRun
 
 HOME = load_home(Path(__file__).parents[3] / "config" / "home.yaml")
 NIGHT = datetime(2026, 1, 12, 23, tzinfo=UTC)  # local midnight

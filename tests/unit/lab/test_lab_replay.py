@@ -11,8 +11,8 @@ from tests.unit.optimizer.plan_case_cases import a_case
 
 from pems_common.errors import PemsError
 from pems_common.world.generated import GeneratedWorld
-from pems_lab.replay import edges, executed_slots, happened_of, live_day, part, span_of, true_course
-from pems_lab.replay_file import TruthFile
+from pems_lab.replay.courses import edges, executed_slots, happened_of, live_day, part, span_of, true_course
+from pems_lab.replay.truth_file import TruthFile
 from pems_optimizer.domain.plan_case import PlanCase
 from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.regret import regret_split

@@ -18,14 +18,14 @@ from tests.unit.optimizer.plan_case_cases import made_case
 
 from pems_common.errors import PemsError, PermanentError, UnavailableError
 from pems_common.home import Home
-from pems_lab.measured import MeasuredDay, MeasuredSpan
+from pems_lab.measured.span import MeasuredDay, MeasuredSpan
 from pems_lab.paired import DayPair, DayScore
-from pems_lab.shadow import ShadowDay, with_strategy
-from pems_lab.shadow_arms import arm_pairs
-from pems_lab.shadow_book import BookLine, ShadowBook, pair_key
-from pems_lab.shadow_data import FileCases, RestCases
-from pems_lab.shadow_sources import as_known, measured_days
-from pems_lab.strategy_meter import meter_homes, strategy_score, weeks
+from pems_lab.shadow.arms import arm_pairs
+from pems_lab.shadow.book import BookLine, ShadowBook, pair_key
+from pems_lab.shadow.data import FileCases, RestCases
+from pems_lab.shadow.days import ShadowDay, with_strategy
+from pems_lab.shadow.sources import as_known, measured_days
+from pems_lab.shadow.strategy_meter import meter_homes, strategy_score, weeks
 from pems_optimizer.adapters.case_memory import FolderCases
 from pems_optimizer.adapters.case_store import SqliteCases
 from pems_optimizer.domain.plan_case import PlanCase, case_bytes

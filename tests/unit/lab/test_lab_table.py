@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pems_common.home import load_home
-from pems_lab.arm_run import Arm
-from pems_lab.arm_table import arm_rows, gained, habits, joined, readable
+from pems_lab.arms.run import Arm
+from pems_lab.arms.table import arm_rows, gained, habits, joined, readable
 
 HOME = load_home(Path(__file__).parents[3] / "config" / "home.yaml")
 

@@ -12,9 +12,9 @@ from pems_common.errors import PermanentError
 from pems_common.home import Home
 from pems_common.messages import Intent
 from pems_controller.domain.state import BatteryWish, EvWish, RoomWish, WaterWish
-from pems_lab.shadow import ShadowDay, changes, refuse_other_house, score, shadow_pair, with_strategy
-from pems_lab.twin import LivedDay, live_through
-from pems_lab.twin_house import TwinHouse
+from pems_lab.shadow.days import ShadowDay, changes, refuse_other_house, score, shadow_pair, with_strategy
+from pems_lab.shadow.twin import LivedDay, live_through
+from pems_lab.shadow.twin_house import TwinHouse
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from tests.unit.optimizer.optimizer_cases import small_home, winter_case
 
 from pems_common.home import Home
 from pems_common.timegrid import SLOT, local_day_slots, local_midnight
-from pems_lab.shadow import ShadowDay
-from pems_lab.twin import Replan
-from pems_lab.twin_day import CarDay, DayTruth, TankDay
+from pems_lab.shadow.days import ShadowDay
+from pems_lab.shadow.twin import Replan
+from pems_lab.shadow.twin_day import CarDay, DayTruth, TankDay
 from pems_optimizer.domain.plan_search import Effort
 
 __all__ = ["DAY", "QUICK", "TICK", "made_day", "tiny_home"]

@@ -1,0 +1,1 @@
+"""Arms of a comparison: who runs the house, their jobs and their table."""

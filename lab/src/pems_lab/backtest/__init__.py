@@ -1,0 +1,1 @@
+"""What PEMS would have saved on a history of one's own."""

@@ -1,0 +1,1 @@
+"""Closed-loop days with random faults."""

@@ -1,0 +1,1 @@
+"""Measured days, read from a history."""

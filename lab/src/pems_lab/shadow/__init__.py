@@ -1,0 +1,1 @@
+"""Two configurations on the same days, and which to take."""
