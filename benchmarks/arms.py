@@ -25,6 +25,8 @@ from pems_common.home import Home, load_home
 from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
 from pems_lab.arms.run import ARMS, Arm, Stretch
 from pems_lab.arms.table import ArmRow, arm_rows, gained, habits, joined, readable
+from pems_lab.shadow.arms import arm_pairs
+from pems_lab.shadow.strategy_meter import weeks
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEN = {"switchings_room_day": [2, 16], "peaks_w": [5_900, 12_700], "hours": ["09", "22"]}
@@ -98,6 +100,8 @@ def _tell(home: Home, case: dict[str, Any], parts: dict[Arm, list[dict[str, Any]
             found = gained(result, results["point"])
             told = None if found is None else [round(value, 2) for value in found]
             _print({"case": "strategy", **case, "arm": arm, "gained_on_point_pct": told})
+            for week in weeks(arm_pairs(home, parts["point"], parts[arm])):
+                _print({"case": "strategy_week", **case, "arm": arm, **vars(week)})
     worst = max(result["balance"]["worst"] for result in results.values())
     _print({"case": "balance", **case, "worst": worst})
     _say("")

@@ -43,10 +43,10 @@ def telling_wrong_input(console: Console) -> Iterator[None]:
     try:
         yield
     except HomeError as error:
-        console.print(f"{error.source}: {len(error.problems)} to correct", markup=False)
+        console.print(f"{error.source}: {len(error.problems)} to correct", markup=False, emoji=False)
         for problem in error.problems:
-            console.print(f"  {problem}", markup=False)
+            console.print(f"  {problem}", markup=False, emoji=False)
         raise WrongInput from error
     except PermanentError as error:
-        console.print(f"{error.message}; {error.remedy}", markup=False)
+        console.print(f"{error.message}; {error.remedy}", markup=False, emoji=False)
         raise WrongInput from error

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pems_common.home import Home
+from pems_controller.domain.battery_limits import FLOOR_LEAVE_PCT
 from pems_controller.domain.state import BatteryWish, EvWish, HouseState, RoomWish, WaterWish, Wish
 
 __all__ = ["battery_limit_broken", "room_limit_broken", "safety_duty", "safety_wish"]
@@ -58,11 +59,21 @@ def _room(home: Home, name: str, state: HouseState) -> RoomWish:
     return RoomWish((state.at.minute + state.at.second / 60 + offset) % 60 < on_minutes)
 
 
+def _lost_near_floor(home: Home, state: HouseState) -> bool:
+    battery, last = home.battery, state.battery
+    if battery is None or last.fresh or last.soc_pct is None:
+        return False
+    return last.soc_pct <= battery.soc_min_pct + FLOOR_LEAVE_PCT
+
+
 def safety_wish(home: Home, device: str, state: HouseState) -> Wish:
-    """Room: on below 16 C, off above 25 C, else the duty; battery: back to load_first; EV and water: off."""
+    """Room: on below 16 C, off above 25 C, else the duty; battery: back to load_first; EV and water: off.
+
+    A battery whose state went unknown near its lower limit holds instead: load_first would empty it further, unseen.
+    """
     kind, _, name = device.partition(":")
     if kind == "room":
         return _room(home, name, state)
     if kind == "battery":
-        return BatteryWish("self_consume")
+        return BatteryWish("hold" if _lost_near_floor(home, state) else "self_consume")
     return EvWish(0.0) if kind == "ev" else WaterWish(False)
