@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pems_optimizer.domain import thermal_kernel as kernel
 from pems_optimizer.domain.problem import Bools, Floats, PlanningProblem, RoomSet, WaterSpec
 from pems_optimizer.domain.relay_dp import RelayDevice
 
@@ -41,10 +42,8 @@ def simulate_rooms(rooms: RoomSet, relay_on: Bools | Floats) -> RoomPath:
         [rooms.air_input_w[:slots] + heat * (1.0 - rooms.heat_to_mass), heat * rooms.heat_to_mass], axis=1
     )
     pushed = inputs @ rooms.joint_b.T
-    states = np.empty((slots + 1, 2 * count))
-    states[0] = np.concatenate([rooms.air_c, rooms.mass_c])
-    for t in range(slots):
-        states[t + 1] = rooms.joint_a @ states[t] + pushed[t]
+    start = np.concatenate([rooms.air_c, rooms.mass_c]).astype(np.float64)
+    states = kernel.room_states(start, np.ascontiguousarray(rooms.joint_a.T), np.ascontiguousarray(pushed))
     return RoomPath(states[:, :count], states[:, count:])
 
 
@@ -122,13 +121,12 @@ def room_device(
 
 def simulate_water(water: WaterSpec, on: Bools, dt_h: float) -> Floats:
     """Return the tank temperature at the slot boundaries (T+1,); its thermostat stops heating at the top."""
-    path = np.empty(len(on) + 1)
-    path[0] = water.temperature_c
-    for t, heat in enumerate(on.tolist()):
-        warm = path[t] - water.drain_w[t] * dt_h / water.capacity_wh_k
-        gain = water.heat_w * dt_h / water.capacity_wh_k if heat else 0.0
-        path[t + 1] = max(warm, min(warm + gain, water.high_c[t]))
-    return path
+    per_w = dt_h / water.capacity_wh_k
+    high_c = np.ascontiguousarray(water.high_c, dtype=np.float64)
+    taken_k = np.ascontiguousarray(water.drain_w[: len(on)] * per_w)
+    return np.asarray(
+        kernel.tank_c(float(water.temperature_c), np.ascontiguousarray(on), taken_k, water.heat_w * per_w, high_c)
+    )
 
 
 def water_device(water: WaterSpec, dt_h: float) -> RelayDevice:
