@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BacktestOptions", "run_pems_backtest", "tell"]
 
-_INFLUX = "influx"
+_INFLUX, _INFLUX_SINCE = "influx", 2013
 _DAY = timedelta(days=1)
 
 
@@ -149,6 +149,8 @@ def _copied(options: BacktestOptions, home: Home, first: date, last: date, conso
 
     if last < first:
         raise PermanentError(f"{last} is before {first}", remedy="give --to a later day than --from")
+    if first.year < _INFLUX_SINCE:
+        raise PermanentError(f"--from {first}: no InfluxDB is that old", remedy="give a later day")
     clock, zone, after = SystemClock(), home.site.zone, TRAIN_DAYS // 4
     buckets = InfluxSettings().buckets(clock)
     try:
