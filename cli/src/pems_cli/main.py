@@ -211,7 +211,7 @@ def shadow(
     last: Annotated[str | None, typer.Option("--to", help="Last local day; the last that has ended without.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with each day that ends.")] = False,
     cases: Annotated[Path | None, typer.Option(help="The planner's cases.sqlite3, or a folder of cases.")] = None,
-    history: Annotated[Path | None, typer.Option(help="Ingest's history.sqlite, instead of its REST.")] = None,
+    history: Annotated[Path | None, typer.Option(help="Ingest's history.sqlite3, instead of its REST.")] = None,
     book: Annotated[Path | None, typer.Option(help="Where results are kept, one JSON line a day.")] = None,
     days: Annotated[int, typer.Option(help="Least days of the gate.", min=14)] = 14,
     gain: Annotated[float, typer.Option(help="The gain has to be surely above this, CZK a day.")] = 0.0,
@@ -398,7 +398,7 @@ def backtest(
 @montecarlo_app.command("plan")
 def montecarlo_plan(
     plan: Annotated[str, typer.Argument(help="Plan id; the newest where absent.")] = "",
-    draws: Annotated[int, typer.Option(min=1, max=20_000, help="Possible courses of the days.")] = 1000,
+    draws: Annotated[int, typer.Option(min=1, max=10_000, help="Possible courses of the days.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same courses.")] = 1,
     relays: Annotated[Literal["strict", "guarded"], typer.Option(help="As planned, or as the controller.")] = "strict",
     case: Annotated[str, typer.Option(help="Without a running PEMS: winter, or a problem file (docs/solve.md).")] = "",

@@ -15,6 +15,8 @@ HOME = small_home()
         (BatteryState(fresh=False, soc_pct=21.0), "hold"),
         (BatteryState(fresh=False, soc_pct=10.0), "hold"),
         (BatteryState(fresh=False, soc_pct=24.1), "self_consume"),
+        (BatteryState(fresh=False, soc_pct=60.0, heard_s_ago=900.0), "self_consume"),
+        (BatteryState(fresh=False, soc_pct=60.0, heard_s_ago=3_600.0), "hold"),  # 5 kW of 10 kWh: it may be at 10 %
         (BatteryState(fresh=False, soc_pct=None), "self_consume"),
         (BatteryState(), "self_consume"),
         # Too hot or too cold, its state known: nothing but its own mode is good for it.

@@ -71,13 +71,25 @@ def test_lists_are_by_house_time_oldest_first_and_of_half_open_spans(store, case
         store.keep(numbered(case, no, START + timedelta(hours=hours)), b"x")
     assert ids(store) == ["plan-1", "plan-2", "plan-3"]
     assert ids(store, START, START + timedelta(hours=2)) == ["plan-1", "plan-2"]
-    assert ids(store, most=1) == ["plan-1"]
+    assert ids(store, most=2) == ["plan-2", "plan-3"], "the newest, where not all are wanted"
 
 
 def test_what_is_older_than_the_newest_by_too_much_is_dropped(store, case):
     for no, at in ((1, START), (2, START + 15 * DAY), (3, START + 30 * DAY), (4, START + 31 * DAY)):
         store.keep(numbered(case, no, at), b"x")
     assert ids(store) == ["plan-2", "plan-3", "plan-4"]
+
+
+def test_one_plan_of_a_clock_that_ran_ahead_does_not_take_all_others_with_it(store, case):
+    for no in range(1, 31):
+        store.keep(numbered(case, no, START + timedelta(hours=no)), b"x")
+    store.keep(numbered(case, 99, START + 90 * DAY), b"x")
+    assert len(ids(store)) == 21, "ten at a time"
+
+
+def test_the_file_is_its_owners_alone(store, case, tmp_path):
+    store.keep(numbered(case, 1, START), b"x")
+    assert (tmp_path / "deep" / "cases.sqlite3").stat().st_mode & 0o077 == 0
 
 
 def test_the_oldest_give_way_to_bytes(tmp_path, case):

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.unit.optimizer.optimizer_cases import small_problem
 from tests.unit.optimizer.reference_cases import battery, car, rooms, toy
 
+from pems_optimizer.domain import house_lp
 from pems_optimizer.domain.house_lp import HouseLp
 
 FULL = 10_000.0
@@ -242,3 +244,19 @@ def test_where_nothing_goes_both_ways_the_physical_answer_is_the_programs_own():
     plain = toy(2, buy=[1.0, 5.0], load=1000.0, battery=battery(charge_efficiency=0.9))
     assert physical(plain).objective == pytest.approx(solved(plain).objective)
     assert physical(plain).prices.load.any()
+
+
+def test_a_long_program_is_asked_to_stop_between_turns_and_comes_again(monkeypatch):
+    problem = small_problem(ev_missing_wh=None)
+    whole = HouseLp(problem).solve()
+    monkeypatch.setattr(house_lp, "_ITERATIONS", 20)
+    asked = []
+
+    def left_s() -> float:
+        asked.append(1)
+        return 1.0
+
+    turned = HouseLp(problem, time_left_s=left_s).solve()
+    assert len(asked) > 1, "it takes several turns"
+    assert turned.objective == pytest.approx(whole.objective)
+    assert HouseLp(problem, time_left_s=lambda: 0.0).solve() is None

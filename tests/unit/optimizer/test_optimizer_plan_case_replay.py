@@ -11,6 +11,7 @@ from pems_common.bus.memory import MemoryBus
 from pems_common.clock import FakeClock
 from pems_common.errors import UnavailableError
 from pems_common.messages import wrap
+from pems_optimizer import plan_work
 from pems_optimizer.adapters.case_memory import FolderCases
 from pems_optimizer.adapters.plan_memory import InMemoryPlans
 from pems_optimizer.domain.plan_case import TimeTold, plan_digest, read_case
@@ -115,13 +116,22 @@ async def test_a_worker_keeps_the_case_of_the_plan_it_published(tmp_path):
     assert told.identical, told.differences
 
 
-@pytest.mark.parametrize("error", [StoreError("too large"), UnavailableError("disk full")])
+@pytest.mark.parametrize("error", [StoreError("too large"), UnavailableError("disk full"), ValueError("no JSON")])
 async def test_a_case_that_cannot_be_kept_costs_no_plan(error):
     class Full:
         async def keep(self, case):
             raise error
 
     assert not (await solved(Full())).fallback_mode
+
+
+async def test_a_program_that_cannot_tell_its_version_makes_plans_all_the_same(tmp_path, monkeypatch):
+    def unreadable():
+        raise PermissionError("half of an upgrade")
+
+    monkeypatch.setattr(plan_work, "this_program", unreadable)
+    assert not (await solved(FolderCases(tmp_path))).fallback_mode
+    assert FolderCases(tmp_path).files() == []
 
 
 async def test_rules_that_stand_in_for_an_error_leave_no_case(tmp_path):

@@ -126,11 +126,11 @@ def test_warm_up_compiles_what_plans_use():
     """In a process of its own: after it no kernel is compiled for other types."""
     code = """
 from tests.unit.optimizer.optimizer_cases import small_problem
-from pems_optimizer.domain import appliance_kernel, battery_kernel, relay_kernel
+from pems_optimizer.domain import appliance_kernel, battery_kernel, relay_kernel, thermal_kernel
 from pems_optimizer.domain.solving import SolverOptions, solve
 from pems_optimizer.warm_up import solve_something
 kernels = (battery_kernel.values, battery_kernel.walk, relay_kernel.values, relay_kernel.roll_out,
-           relay_kernel.account, appliance_kernel.best_run)
+           relay_kernel.account, appliance_kernel.best_run, thermal_kernel.room_states, thermal_kernel.tank_c)
 solve_something(floor=True)
 warm = [set(kernel.signatures) for kernel in kernels]
 assert all(warm), warm

@@ -40,13 +40,16 @@ def make_case_router(store: SqliteCases, require_read: Callable[..., Awaitable[A
     """
     router = APIRouter(prefix="/v1/plans", tags=["plans"], dependencies=[Depends(require_read)])
 
-    @router.get("/cases", summary="Plans that can be made again, the oldest first")
+    @router.get("/cases", summary="Plans that can be made again, the oldest first; with a limit, the newest of them")
     async def cases(
         start: Annotated[AwareDatetime | None, Query(alias="from", description="issued at or after")] = None,
         end: Annotated[AwareDatetime | None, Query(alias="to", description="issued before")] = None,
         limit: Annotated[int, Query(ge=1, le=5_000)] = 1_000,
     ) -> list[CaseRow]:
-        found = await _asked(lambda: store.listed(start or _FIRST, end or _LAST, most=limit))
+        try:
+            found = await _asked(lambda: store.listed(start or _FIRST, end or _LAST, most=limit))
+        except OverflowError as error:
+            raise HTTPException(422, "from and to are instants between the years 1 and 9999, in UTC too") from error
         return [CaseRow(**vars(kept)) for kept in found]
 
     @router.get(

@@ -70,7 +70,7 @@ def _reasons(case: PlanCase, here: Mapping[str, str], same_problem: bool) -> tup
     if not same_problem:
         reasons.append("the inputs lead to another problem: they are read otherwise than then, or were changed")
     if not case.complete:
-        reasons.append("its time was up: a linear program that the clock cut short inside does not come again")
+        reasons.append("its time was up: a program with binaries that the clock cut short inside does not come again")
     if case.home.battery is not None and case.home.battery.control == "setpoint":
         reasons.append("the battery takes any power: where prices are negative its program ends by the wall clock")
     return tuple(reasons) or ("nothing known: the kept plan was changed, or PEMS has a fault",)

@@ -163,7 +163,7 @@ async def solve_request(
     if newest and record is not None and worker.plans is not None and await _kept(worker.plans, record):
         await worker.then(plan)
     if newest and case is not None and worker.cases is not None:
-        await _keep_case(worker.cases, case)
+        await _keep_case(worker.cases, plan, case)
     return plan
 
 
@@ -179,7 +179,7 @@ def _refuse_foreign(home: Home, clock: Clock, request: PlanRequest) -> None:
 
 async def _make(
     home: Home, clock: Clock, bus: Bus, request: PlanRequest, make: MakePlan, plans: PlanMemory | None
-) -> tuple[Plan, PlanRecord | None, PlanCase | None]:
+) -> tuple[Plan, PlanRecord | None, Callable[[], PlanCase] | None]:
     """Plan with what is known now; without a record and a case where the rules stand in for an error."""
     began = clock.monotonic()
     left_s = (request.expires_at - clock.wall_now()).total_seconds()
@@ -213,7 +213,7 @@ async def _make(
         correlation={} if known.forecast is None else dict(known.forecast.correlation),
         solver_memory=made.memory,
     )
-    return made.plan, record, case_of(home, known, inputs, ask, time.told(), made, made_by=this_program())
+    return made.plan, record, lambda: case_of(home, known, inputs, ask, time.told(), made, made_by=this_program())
 
 
 async def _last(plans: PlanMemory | None, site: str) -> LastSearch | None:
@@ -237,11 +237,14 @@ async def _kept(plans: PlanMemory, record: PlanRecord) -> bool:
     return True
 
 
-async def _keep_case(cases: CaseMemory, case: PlanCase) -> None:
+async def _keep_case(cases: CaseMemory, plan: Plan, case: Callable[[], PlanCase]) -> None:
+    """Keep a plan's case. The plan is out: whatever goes wrong here is told, and harms nothing."""
     try:
-        await cases.keep(case)
+        await cases.keep(case())
     except (StoreError, UnavailableError) as error:
-        _log.warning("this plan cannot be made again later", plan=case.plan.plan_id, error=str(error))
+        _log.warning("this plan cannot be made again later", plan=plan.plan_id, error=str(error))
+    except Exception as error:
+        _log.error("the case of this plan cannot be put together", plan=plan.plan_id, exc_info=error)
 
 
 async def rule_plan_now(

@@ -4,6 +4,7 @@ Celery's own redelivery of a killed worker's message takes the broker's visibili
 begun and is held by nobody is sent again seconds later. Sending twice does no harm.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -145,8 +146,9 @@ class StudyKeeper:
         progress = await self._store.progress(study)
         if progress.failed or progress.missing(study):
             return StudyReport(study, progress)
-        values = by_column(study.columns, await self._store.rows(study))
-        summary = self._kinds[study.kind].summarise(values)
+        rows, kind = await self._store.rows(study), self._kinds[study.kind]
+        values = await asyncio.to_thread(by_column, study.columns, rows)
+        summary = await asyncio.to_thread(kind.summarise, values)
         return StudyReport(study, progress, summary, values if with_values else None)
 
     async def run(self) -> None:

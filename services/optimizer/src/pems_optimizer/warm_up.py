@@ -15,6 +15,7 @@ from pems_optimizer.domain.appliance_kernel import best_run
 from pems_optimizer.domain.battery_kernel import CHARGE, SELF, Rules, Slot, values, walk
 from pems_optimizer.domain.relay_dp import RelayBid, RelayDevice, best_schedule
 from pems_optimizer.domain.relay_floor import relay_floor
+from pems_optimizer.domain.thermal_kernel import room_states, tank_c
 
 __all__ = ["solve_something", "use_prepared_cache"]
 
@@ -36,6 +37,8 @@ def solve_something(*, floor: bool = False) -> RelayBid:
     """Let an imaginary battery, machine and room plan a day; with `floor`, bound it too, as certificates do."""
     slots = 96
     _plan_battery(slots)
+    room_states(np.zeros(2), np.eye(2), np.zeros((slots, 2)))
+    tank_c(50.0, np.zeros(slots, dtype=np.bool_), np.zeros(slots), 0.5, np.full(slots, 55.0))
     free = np.ones(slots, dtype=np.bool_)
     best_run(np.zeros(slots), free, free, 4, 0.1, 50.0, False, 0, False)
     device = RelayDevice(

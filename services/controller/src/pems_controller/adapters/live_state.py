@@ -186,6 +186,7 @@ class LiveState:
             pv_w=reading.pv_power_w or 0.0,
             load_w=reading.load_power_w or 0.0,
             temperature_c=reading.battery_temperature_c,
+            heard_s_ago=self.age_s("battery"),
         )
 
     def house(self) -> HouseState:

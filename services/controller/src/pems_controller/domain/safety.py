@@ -63,13 +63,16 @@ def _lost_near_floor(home: Home, state: HouseState) -> bool:
     battery, last = home.battery, state.battery
     if battery is None or last.fresh or last.soc_pct is None:
         return False
-    return last.soc_pct <= battery.soc_min_pct + FLOOR_LEAVE_PCT
+    # In load_first it may have been emptied since with all its power.
+    emptied_pct = 100.0 * battery.power_max_w * last.heard_s_ago / 3600.0 / battery.capacity_wh
+    return last.soc_pct - emptied_pct <= battery.soc_min_pct + FLOOR_LEAVE_PCT
 
 
 def safety_wish(home: Home, device: str, state: HouseState) -> Wish:
     """Room: on below 16 C, off above 25 C, else the duty; battery: back to load_first; EV and water: off.
 
-    A battery whose state went unknown near its lower limit holds instead: load_first would empty it further, unseen.
+    A battery whose state is unknown holds from when it could have come near its lower limit: load_first would empty it
+    further, unseen. So it stays until its state is back.
     """
     kind, _, name = device.partition(":")
     if kind == "room":

@@ -45,7 +45,7 @@ class RoomState:
 
 @dataclass(frozen=True)
 class BatteryState:
-    """Battery and meter as the inverter tells them (grid + = import, battery + = discharge) [W, %]."""
+    """Battery and meter as the inverter told them last (grid + = import, battery + = discharge) [W, %, house s]."""
 
     fresh: bool = False
     soc_pct: float | None = None
@@ -54,6 +54,7 @@ class BatteryState:
     pv_w: float = 0.0
     load_w: float = 0.0
     temperature_c: float | None = None
+    heard_s_ago: float = 0.0
 
 
 @dataclass(frozen=True)

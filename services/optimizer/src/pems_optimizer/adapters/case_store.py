@@ -29,8 +29,13 @@ CREATE INDEX IF NOT EXISTS by_time ON plan_case (issued_at, plan_no, plan_id, by
 _INSERT = "INSERT OR REPLACE INTO plan_case VALUES (?, ?, ?, ?, ?)"
 _LIST = (
     "SELECT plan_id, plan_no, issued_at, bytes FROM plan_case WHERE issued_at >= ? AND issued_at < ? "
-    "ORDER BY issued_at, plan_no LIMIT ?"
+    "ORDER BY issued_at DESC, plan_no DESC LIMIT ?"
 )
+_DROP_OLD = (
+    "DELETE FROM plan_case WHERE plan_id IN "
+    "(SELECT plan_id FROM plan_case WHERE issued_at < ? ORDER BY issued_at, plan_no LIMIT ?)"
+)
+_MOST_DROPPED = 10  # at a time
 _OLDEST = "SELECT plan_id, bytes FROM plan_case ORDER BY issued_at, plan_no LIMIT 100"
 _log = get_logger("planner")
 
@@ -96,13 +101,16 @@ class SqliteCases:
         return None if row is None else bytes(row[0])
 
     def listed(self, start: datetime, end: datetime, *, most: int) -> list[KeptCase]:
-        """Return the cases of plans issued in `[start, end)` (house time), the oldest first.
+        """Return the newest cases of plans issued in `[start, end)` (house time), the oldest of them first.
 
         Raises:
             UnavailableError: The file cannot be read.
         """
         rows = self._with(lambda db: db.execute(_LIST, (_text(start), _text(end), most)).fetchall())
-        return [KeptCase(plan_id, plan_no, datetime.fromisoformat(at), size) for plan_id, plan_no, at, size in rows]
+        return [
+            KeptCase(plan_id, plan_no, datetime.fromisoformat(at), size)
+            for plan_id, plan_no, at, size in reversed(rows)
+        ]
 
     def close(self) -> None:
         """Close the file."""
@@ -112,7 +120,8 @@ class SqliteCases:
     def _drop(self, db: sqlite3.Connection) -> None:
         (newest,) = db.execute("SELECT max(issued_at) FROM plan_case").fetchone()
         oldest_kept = datetime.fromisoformat(newest) - self._most_age
-        db.execute("DELETE FROM plan_case WHERE issued_at < ?", (_text(oldest_kept),))
+        # A few at a time: one plan of a clock that ran ahead must not take all others with it.
+        db.execute(_DROP_OLD, (_text(oldest_kept), _MOST_DROPPED))
         (held,) = db.execute("SELECT total(bytes) FROM plan_case").fetchone()
         while held > self._most_bytes:
             for plan_id, size in db.execute(_OLDEST).fetchall():
@@ -128,6 +137,8 @@ class SqliteCases:
             except (OSError, sqlite3.OperationalError) as error:  # away, locked or full
                 self._forget()
                 raise UnavailableError(f"{self._path}: {error}", remedy="check its folder and free space") from error
+            except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError):
+                raise  # ours, not the file's
             except sqlite3.DatabaseError as error:
                 self._forget()
                 self._put_aside()
@@ -140,6 +151,7 @@ class SqliteCases:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
+            self._path.chmod(0o600)
         return self._db
 
     def _forget(self) -> None:

@@ -23,7 +23,8 @@ __all__ = ["Dispatch", "Flow", "HouseLp", "Prices", "courses_of", "expected_cour
 _MISSING_CZK = 1e6  # for a device without any column yet
 _TINY_W = 1e-3
 _MIXED_S = 1.0  # wall seconds for the mixed programs of a problem: the best answer by then serves
-_MOST_ITERATIONS = 200_000  # of one linear program, should it go in circles: some thousands are usual
+_ITERATIONS = 1_000  # of a linear program at a time; one of several courses takes some thousands, others hundreds
+_MOST_TURNS = 200  # should it go in circles
 _FEASIBLE = 2  # HiGHS's name of a feasible primal solution
 _DUAL, _PRIMAL = 1, 4  # HiGHS's names of its strategies
 _KW = 1e-3  # inside the program powers are kW and energies kWh: in W HiGHS took five times as long
@@ -119,8 +120,8 @@ class HouseLp:
             problem: The problem.
             devices: Number of devices that will offer columns.
             courses: Courses of the days; those of the problem where None.
-            time_left_s: Tells how long programs with binaries may take; None for no limit. Linear ones take
-                milliseconds, and one that is cut short inside could not be made again.
+            time_left_s: Tells how long it may take; None for no limit. Linear programs are asked to stop between
+                turns of some iterations, never by the clock, so that a plan that was cut short comes again.
         """
         self.problem, self._time_left_s = problem, time_left_s
         self.hurried = False
@@ -133,7 +134,7 @@ class HouseLp:
             ("presolve", "off"),
             ("mip_rel_gap", 1e-6),
             ("simplex_scale_strategy", 0),
-            ("simplex_iteration_limit", _MOST_ITERATIONS),
+            ("simplex_iteration_limit", _ITERATIONS),
         ):
             self._highs.setOptionValue(option, value)
         lp = LpArrays()
@@ -359,8 +360,14 @@ class HouseLp:
         return done  # importing and exporting at once comes out as the difference
 
     def _run(self) -> bool:
-        self._highs.run()
-        return bool(self._highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)
+        for _ in range(_MOST_TURNS):
+            self._highs.run()
+            status = self._highs.getModelStatus()
+            if status != highspy.HighsModelStatus.kIterationLimit:
+                return bool(status == highspy.HighsModelStatus.kOptimal)
+            if self._time_left_s is not None and self._time_left_s() <= 0.0:
+                return False
+        return False
 
     def _solve_mip(self, left_s: float) -> Dispatch | None:
         """Solve with the binaries; a mixed program has no duals, so prices are zero.
@@ -369,10 +376,12 @@ class HouseLp:
         """
         left = left_s if self._time_left_s is None else min(left_s, self._time_left_s())
         self._highs.setOptionValue("presolve", "on")
+        self._highs.setOptionValue("simplex_iteration_limit", _MOST_TURNS * _ITERATIONS)
         # Unlike the simplex a mixed program counts its own time only (measured with HiGHS 1.15).
         self._highs.setOptionValue("time_limit", max(0.05, left))
         self._highs.run()
         self._highs.setOptionValue("presolve", "off")
+        self._highs.setOptionValue("simplex_iteration_limit", _ITERATIONS)
         self._highs.setOptionValue("time_limit", float("inf"))
         self.hurried = self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal
         if self._highs.getInfo().primal_solution_status != _FEASIBLE:

@@ -126,8 +126,8 @@ def _remembered(
 def _once_it_is_up(elapsed_s: Callable[[], float], limit_s: float) -> Callable[[], float]:
     """Tell a search of time only once it is up.
 
-    The linear program that runs then is finished: it takes milliseconds, which `RESERVE_S` holds, and one that a clock
-    cut short inside would never come again (docs/replay.md).
+    Linear programs ask between turns of some iterations; one that a clock cut short would never come again
+    (docs/replay.md).
     """
 
     def told() -> float:
