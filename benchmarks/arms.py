@@ -57,7 +57,12 @@ def _world(options: argparse.Namespace) -> WorldChoice:
     return WorldChoice("reference", data=str(data))
 
 
-def _arms(text: str) -> list[Arm]:
+def arms_of(text: str) -> list[Arm]:
+    """Read the names of arms, in the order of `ARMS`.
+
+    Raises:
+        ArgumentTypeError: There is no such arm.
+    """
     wanted = text.split(",")
     unknown = sorted(set(wanted) - set(ARMS))
     if unknown:
@@ -97,7 +102,7 @@ def _tell(home: Home, case: dict[str, Any], parts: dict[Arm, list[dict[str, Any]
         if arm in BASELINES:
             _print({"case": "habits", **case, "arm": arm, **vars(habits(result)), "seen": SEEN})
         if arm in STRATEGIES and "point" in results:
-            found = gained(result, results["point"])
+            found = gained(home, result, results["point"])
             told = None if found is None else [round(value, 2) for value in found]
             _print({"case": "strategy", **case, "arm": arm, "gained_on_point_pct": told})
             for week in weeks(arm_pairs(home, parts["point"], parts[arm])):
@@ -118,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="pems bench arms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--home", type=Path, default=ROOT / "config" / "home.yaml")
-    parser.add_argument("--arms", type=_arms, default=list(ARMS), help=f"of {','.join(ARMS)}")
+    parser.add_argument("--arms", type=arms_of, default=list(ARMS), help=f"of {','.join(ARMS)}")
     parser.add_argument("--start", default="2025-01-13", help="first day that counts, from 11:00 UTC")
     parser.add_argument("--days", type=int, default=3, help="days that count")
     parser.add_argument("--settle", type=int, default=1, help="days before them that do not")

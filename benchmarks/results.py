@@ -24,11 +24,11 @@ from typing import Any
 
 import yaml
 from benchmarks._pictures import grouped_bars, lines_over_days
-from benchmarks.arms import gates
+from benchmarks.arms import arms_of, gates
 
 from pems_common.home import load_home
 from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
-from pems_lab.arms.run import ARMS, Arm, Stretch
+from pems_lab.arms.run import Arm, Stretch
 from pems_lab.arms.table import ArmRow, arm_rows, gained, joined
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,7 +176,7 @@ def _strategies(options: argparse.Namespace, world: WorldChoice, version: str) -
         rows = arm_rows(home, {arm: results[arm] for arm in names})
         lines += [f"### {month}, {case.days} days", "", *table([(row.arm, row) for row in rows]), ""]
         for arm in STRATEGIES:
-            found = gained(results[arm], results["point"])
+            found = gained(home, results[arm], results["point"])
             print(json.dumps({"case": "strategy", "month": month, "arm": arm, "gained_pct": found}), flush=True)
             if found is not None:
                 lines += [
@@ -192,8 +192,15 @@ def _days(month: str, options: argparse.Namespace) -> int:
     return int(options.days) or rest
 
 
-def _arms(text: str) -> list[Arm]:
-    return [arm for arm in ARMS if arm in text.split(",")]
+def _months_of(text: str) -> list[str]:
+    months = text.split(",")
+    for month in months:
+        try:
+            if f"{datetime.strptime(month, '%Y-%m').replace(tzinfo=UTC):%Y-%m}" != month:
+                raise ValueError(month)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{month!r} is no month: write it as 2025-01") from None
+    return months
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -202,8 +209,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="pems bench results", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--home", type=Path, default=ROOT / "config" / "home.yaml")
-    parser.add_argument("--months", type=lambda text: text.split(","), default=list(MONTHS))
-    parser.add_argument("--arms", type=_arms, default=list(MAIN_ARMS))
+    parser.add_argument("--months", type=_months_of, default=list(MONTHS))
+    parser.add_argument("--arms", type=arms_of, default=list(MAIN_ARMS))
     parser.add_argument("--first-day", type=int, default=1)
     parser.add_argument("--days", type=int, default=0, help="of each month; 0 for the rest of it")
     parser.add_argument("--stretch", type=int, default=0, help="cut the days into runs of so many; 0 does not")

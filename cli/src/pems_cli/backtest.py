@@ -204,6 +204,8 @@ def json_rows(result: "BacktestResult") -> list[dict[str, Any]]:
 
 def tell(result: "BacktestResult", console: Console) -> None:
     """Print what came of it."""
+    from pems_lab.backtest.verdict import LEAST_DAYS
+
     error, verdict = result.verdict.error, result.verdict
     for text in result.missing:
         console.print(f"missing: {text}", markup=False)
@@ -234,7 +236,7 @@ def tell(result: "BacktestResult", console: Console) -> None:
             markup=False,
         )
         if arm.low_czk is None:
-            console.print("Too few days for an interval: ask for more.", markup=False)
+            console.print(f"Too few days for an interval: ask for at least {LEAST_DAYS}.", markup=False)
         elif arm.saved_low_pct is not None and arm.saved_low_pct <= 0.0 <= (arm.saved_high_pct or 0.0):
             console.print("The interval holds zero: these days do not show a saving.", markup=False)
 

@@ -111,7 +111,8 @@ def _results(
     parts = stretches(whole, options.stretch)
     files = options.one, options.other
     arms: list[Arm] = [load_home(file).optimization.uncertainty.strategy for file in files]
-    jobs = [Job(file, world, arm, part) for part in parts for file, arm in zip(files, arms, strict=True)]
+    # The live house for both: its bands, limits and prices count what each of them did.
+    jobs = [Job(file, world, arm, part, options.one) for part in parts for file, arm in zip(files, arms, strict=True)]
 
     def say(text: str) -> None:
         if not options.as_json:

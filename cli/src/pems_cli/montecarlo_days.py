@@ -49,7 +49,7 @@ _LABELS = {
     "rules_pct": "on rules [% of ticks]",
     "safety_pct": "in safety [% of ticks]",
     "silent_pct": "controller dead [% of ticks]",
-    "back_min": "back in mpc after faults [min]",
+    "back_min": "back on the solver's plans [min]",
     "soc_min_pct": "lowest state of charge [%]",
     "plans": "plans",
     "rule_plans": "plans of the rules",
@@ -58,6 +58,7 @@ _LABELS = {
 _GATES = {
     "frost": "a room below the lower hard limit",
     "sent_beyond": "commands beyond a hard limit",
+    "beyond_unexplained": "the house beyond a limit with no fault to explain it",
     "exceptions": "unhandled exceptions",
 }
 
@@ -74,11 +75,13 @@ class DaysOptions:
         world: Which world.
         season: Which dates.
         home: The site's home.yaml.
-        output: File for the worst cases; None for one beside the days' results.
+        output: File for the worst cases, or, with `url`, for the summary; None for one beside the days' results, or
+            for none.
         url: Address of the optimizer of a running PEMS whose bulk workers are to do it; empty: here.
         key: API key that may write.
         as_json: Print JSON.
-        check: Exit 1 where a day had frost, sent something beyond a limit, or let an exception out.
+        check: Exit 1 where a day had frost, something sent beyond a limit, a house beyond one for no reason of the
+            faults, or an exception unhandled.
     """
 
     days: int
@@ -229,7 +232,7 @@ def _by_workers(options: DaysOptions, talk: Console) -> dict[str, Any]:
     summary: dict[str, Any] = study["summary"]
     if options.output is not None:
         options.output.write_text(json.dumps({"summary": summary}, indent=1))
-        talk.print(f"the worst days are in {options.output}", markup=False)
+        talk.print(f"the summary, with the numbers of the worst days, is in {options.output}", markup=False)
     return summary
 
 

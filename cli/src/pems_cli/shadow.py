@@ -86,9 +86,9 @@ def run_shadow(options: ShadowOptions, console: Console, *, sleep: Callable[[flo
             book = ShadowBook(options.book)
             while True:
                 _live_open_days(options, live, candidate, cases, book, console)
-                _tell(options, live, candidate, book, console)
+                told = _tell(options, live, candidate, book, console)
                 if not options.follow:
-                    return SUCCESS
+                    return SUCCESS if told else FAILED
                 sleep(_POLL_WALL_S)
     except WrongInput:
         return WRONG_INPUT
@@ -133,7 +133,7 @@ def _live_open_days(
             raise
         return
     key, code, lived = pair_key(live, candidate), code_version(), 0
-    waiting = book.open_days(key, [day.isoformat() for day in asked])
+    waiting = book.open_days(key, [day.isoformat() for day in asked], code)
     began = time.monotonic()
     for number, day in enumerate(waiting, start=1):
         history = open_history(live, sqlite=options.history, url=options.ingest_url, key=options.ingest_key)
@@ -167,14 +167,17 @@ async def _line(live: Home, candidate: Home, history: Any, cases: Cases, day: da
 # --- what is told ------------------------------------------------------------------------------------------------
 
 
-def _tell(options: ShadowOptions, live: Home, candidate: Home, book: ShadowBook, console: Console) -> None:
-    key = pair_key(live, candidate)
-    lines, pairs = book.lines(key), book.pairs(key)
+def _tell(options: ShadowOptions, live: Home, candidate: Home, book: ShadowBook, console: Console) -> bool:
+    """Print and publish the verdict; returns whether there is any day to judge by."""
+    key, code = pair_key(live, candidate), code_version()
+    lines, pairs, others = book.lines(key), book.pairs(key, code), book.others(key, code)
     skipped = [line for line in lines if line.pair is None]
     if not pairs:
         reasons = "; ".join(f"{line.day}: {line.why}" for line in skipped[:3])
         console.print(f"no day could be lived again. {reasons}".rstrip(), markup=False)
-        return
+        if others:
+            console.print(_of_others(others), markup=False)
+        return False
     verdict = judged(pairs, options.terms)
     if options.meter is None:
         score: Score | None = verdict_score(verdict, f"{pairs[0].day}/{pairs[-1].day}", live, candidate)
@@ -187,15 +190,16 @@ def _tell(options: ShadowOptions, live: Home, candidate: Home, book: ShadowBook,
             console.print_json(json.dumps({"case": "skipped", "day": line.day, "why": line.why}), indent=None)
         for week in weeks(pairs) if options.meter else ():
             console.print_json(json.dumps({"case": "week", **asdict(week)}), indent=None)
+        if others:
+            console.print_json(json.dumps({"case": "other_code", "days": others}), indent=None)
         told = None if score is None else score.model_dump(mode="json")
         console.print_json(json.dumps({"case": "verdict", **asdict(verdict), "score": told}), indent=None)
     else:
         print_verdict(verdict, console)
         for line in skipped:
             console.print(f"left out: {line.day}, {line.why}", markup=False, highlight=False)
-        versions = {line.code for line in lines if line.pair is not None}
-        if len(versions) > 1:
-            console.print(f"the days were lived by {len(versions)} versions of PEMS", markup=False)
+        if others:
+            console.print(_of_others(others), markup=False)
         if book.damaged:
             console.print(f"{book.damaged} lines of {book.path} could not be read", markup=False)
         if options.meter is not None:
@@ -206,6 +210,11 @@ def _tell(options: ShadowOptions, live: Home, candidate: Home, book: ShadowBook,
         asyncio.run(_publish(score, live))
         if not options.as_json:
             console.print(f"published as score {score.kind}", markup=False)
+    return True
+
+
+def _of_others(days: int) -> str:
+    return f"left aside: {days} days that another version of PEMS lived (name them with --from to live them again)"
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:

@@ -23,11 +23,13 @@ def check_targets(output: Path | None, picture: Path | None) -> None:
     """Refuse what could not be written in the end, before minutes of work.
 
     Raises:
-        PermanentError: A folder does not exist, or the picture's ending is unknown.
+        PermanentError: A folder does not exist or stands in the file's place, or the picture's ending is unknown.
     """
     for path in (output, picture):
         if path is not None and not path.absolute().parent.is_dir():
             raise PermanentError(f"{path}: there is no such folder", remedy="make it first")
+        if path is not None and path.is_dir():
+            raise PermanentError(f"{path} is a folder", remedy="name a file in it")
     if picture is not None and picture.suffix not in _PICTURES:
         known = ", ".join(_PICTURES)
         raise PermanentError(f"{picture}: no picture of this kind can be drawn", remedy=f"let it end in {known}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pems_common.home import Home
 
-__all__ = ["FairCost", "comfort_below_k_h", "fair_cost", "limit_seconds"]
+__all__ = ["FairCost", "comfort_below_k_h", "fair_cost", "fair_days", "limit_seconds"]
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,20 @@ class FairCost:
         return self.energy + self.wear - self.stored - self.warmth
 
 
-def fair_cost(home: Home, truth: Mapping[str, Any], reference: Mapping[str, Any]) -> FairCost:
+def _price_czk_wh(reference: Mapping[str, Any]) -> float:
+    return float(reference["bought_czk"]) / max(float(reference["import_wh"]), 1.0)
+
+
+def fair_cost(
+    home: Home, truth: Mapping[str, Any], reference: Mapping[str, Any], *, price_czk_wh: float | None = None
+) -> FairCost:
     """Return a run's cost, made comparable with a reference run of the same world and length.
 
-    Every stored kWh is valued at the reference run's mean price of import; heat made by direct heating one to one,
-    hot water by the heat pump's COP, the battery and the car by their one-way efficiency. Warmth: the house's mean
-    temperature above the reference's, times the house's measured loss per kelvin.
+    Every stored kWh is valued at the reference run's mean price of import, or at `price_czk_wh` where given; heat made
+    by direct heating one to one, hot water by the heat pump's COP, the battery and the car by their one-way efficiency.
+    Warmth: the house's mean temperature above the reference's, times the house's measured loss per kelvin.
     """
-    price = reference["bought_czk"] / max(reference["import_wh"], 1.0)  # CZK/Wh
+    price = _price_czk_wh(reference) if price_czk_wh is None else price_czk_wh
 
     def more(name: str) -> float:
         return float(truth.get(name) or 0.0) - float(reference.get(name) or 0.0)
@@ -58,6 +64,19 @@ def fair_cost(home: Home, truth: Mapping[str, Any], reference: Mapping[str, Any]
         stored=stored_wh * price,
         warmth=warmth_wh * price,
     )
+
+
+def fair_days(home: Home, result: Mapping[str, Any], reference: Mapping[str, Any]) -> list[float]:
+    """Return the fair cost of each day of a run against the same day of a reference run [CZK]; they sum to the run's.
+
+    Args:
+        home: The site whose stores are valued.
+        result: Of the run (`arms.run.run_arm`).
+        reference: Of the reference run, whose mean price of import counts on every day.
+    """
+    price = _price_czk_wh(reference["truth"])
+    days = zip(result["days"], reference["days"], strict=True)
+    return [fair_cost(home, mine, theirs, price_czk_wh=price).total for mine, theirs in days]
 
 
 def comfort_below_k_h(truth: Mapping[str, Any]) -> float:

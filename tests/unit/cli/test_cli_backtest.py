@@ -55,7 +55,7 @@ def test_a_result_is_told_in_plain_words() -> None:
 
 def test_a_doubtful_result_says_so() -> None:
     assert "The interval holds zero: these days do not show a saving." in printed(result(14, 0.2))
-    assert "Too few days for an interval" in printed(result(2, 20.0))
+    assert "Too few days for an interval: ask for at least 7." in printed(result(6, 20.0))
 
 
 def test_every_line_for_a_machine_is_json() -> None:

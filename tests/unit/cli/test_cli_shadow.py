@@ -121,6 +121,16 @@ def test_days_that_were_lived_are_not_lived_again(tmp_path, candidate, days, hea
     assert again.text == heard.text
 
 
+def test_days_of_another_version_are_left_aside_and_told(tmp_path, candidate, days, heard, monkeypatch) -> None:
+    asked = options(tmp_path, candidate=candidate, first=date(2025, 2, 1), last=date(2025, 2, 5))
+    assert run_shadow(asked, heard.console) == 0
+    monkeypatch.setattr(verb, "code_version", lambda: "next")
+    again = Heard()
+    assert run_shadow(replace(asked, first=date(2025, 2, 4)), again.console) == 0
+    assert "after 2 days" in again.text
+    assert "left aside: 3 days that another version of PEMS lived" in again.text
+
+
 def test_only_days_that_have_ended_are_lived(tmp_path, candidate, days, heard) -> None:
     asked = options(tmp_path, candidate=candidate, first=date(2025, 2, 8), last=date(2025, 3, 1))
     assert run_shadow(asked, heard.console) == 0
@@ -131,7 +141,7 @@ def test_only_days_that_have_ended_are_lived(tmp_path, candidate, days, heard) -
 def test_where_no_day_can_be_lived_it_says_why(tmp_path, candidate, days, heard) -> None:
     days["2025-02-08"] = "no plan's inputs are kept"
     asked = options(tmp_path, candidate=candidate, first=date(2025, 2, 8), last=date(2025, 2, 8))
-    assert run_shadow(asked, heard.console) == 0
+    assert run_shadow(asked, heard.console) == 1
     assert "no day could be lived again. 2025-02-08: no plan's inputs are kept" in heard.text
 
 
@@ -256,6 +266,7 @@ def test_two_configurations_are_compared_on_the_days_of_a_world(tmp_path, candid
     def pairs(live, one, other):
         assert [job.home_file for job in one] == [HOME, HOME]
         assert [job.home_file for job in other] == [candidate, candidate]
+        assert {job.built_file for job in (*one, *other)} == {HOME}
         days = [(date(2025, 1, 13) + timedelta(days=k)).isoformat() for k in range(14)]
         return [DayPair(day, SCORE, replace(SCORE, cost_czk=90.0)) for day in days]
 

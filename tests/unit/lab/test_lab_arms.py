@@ -62,6 +62,26 @@ async def test_only_the_days_that_count_are_counted_and_progress_tells_them_all(
     assert result["modes"] == {}
 
 
+@pytest.mark.usefixtures("short_days")
+async def test_a_candidate_is_counted_by_the_bands_and_wear_price_of_the_house() -> None:
+    assert HOME.battery is not None
+    wear = HOME.battery.wear_czk_kwh
+    live = HOME.model_copy(
+        update={
+            "comfort": HOME.comfort.model_copy(update={"band_below_k": 0.0}),
+            "battery": HOME.battery.model_copy(update={"wear_czk_kwh": wear + 10.0}),
+        }
+    )
+    lax = HOME.model_copy(update={"comfort": HOME.comfort.model_copy(update={"band_below_k": 3.0})})
+    stretch = Stretch(NOON, days=1, settle_days=0)
+    mine = (await run_arm(live, world(), "rules", stretch))["truth"]
+    theirs = (await run_arm(lax, world(), "rules", stretch, built=live))["truth"]
+    below, of_candidate = (sum(truth["comfort_below_k_h"].values()) for truth in (mine, theirs))
+    assert of_candidate >= below > 0.0
+    assert theirs["wear_czk"] == pytest.approx(theirs["battery_out_wh"] / 1000.0 * (wear + 10.0))
+    assert theirs["battery_out_wh"] > 0.0
+
+
 async def test_the_houses_energy_closes_and_a_leak_would_show() -> None:
     run = BaselineRun(HOME, world(), NOON, habits=OldHabits())
     begun = Stores.of(run.house.plant)

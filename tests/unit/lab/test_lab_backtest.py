@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.lab.backtest_kit import MODEL, SMALL, made_columns, read, stored
+from tests.unit.lab.backtest_kit import BEGIN, MODEL, SMALL, made_columns, read, stored
 
 from pems_common.errors import PemsError
-from pems_common.messages import RoomModel
+from pems_common.messages import RoomModel, Series, Weather
+from pems_common.timegrid import SLOT
 from pems_house.domain.battery import Battery
+from pems_house.domain.plant import Plant
 from pems_lab.backtest import parts as backtest_run
 from pems_lab.backtest.accounts import DayAccount, Lived, Stores, accounts, fair_czk, measured_lived, replayed
 from pems_lab.backtest.own_house import OwnHouse
@@ -116,8 +118,8 @@ def test_a_saving_is_not_bought_by_cooling_the_house() -> None:
 async def simulated(model: RoomModel) -> list[JudgedDay]:
     """A steady house of 25 W/K, driven as it was through a simulator that believes in a model."""
     span = await read(made_columns(12), 12)
-    house, judged_days = OwnHouse(span, {"loznice": model}, None), span.days[5:11]
-    first = span.days[4].first
+    house, judged_days = OwnHouse(span, {"loznice": model}, None), span.days[4:11]
+    first = span.days[3].first
     measured = accounts(span, judged_days, measured_lived(house, first, judged_days))
     replay = accounts(span, judged_days, replayed(house, first, judged_days))
     return [JudgedDay(a, b, None, 1.0 / model.rea_k_w) for a, b in zip(measured, replay, strict=True)]
@@ -151,6 +153,46 @@ async def test_a_battery_that_holds_less_shows_in_its_charge() -> None:
     lived = replayed(house, span.days[4].first, [span.days[5]])
     assert lived.battery_w.sum() / 4.0 > -16_000.0, "it is full before the day is over"
     assert lived.grid_w.sum() < np.nansum(span.grid_w[lived.first : span.days[5].until])
+
+
+async def test_what_the_meters_do_not_add_up_to_shows_in_the_error() -> None:
+    columns = made_columns(12)
+    columns["load_power_w"] += 100.0
+    span = await read(columns, 12)
+    house, (day,) = OwnHouse(span, {"loznice": MODEL}, None), span.days[5:6]
+    (measured,) = accounts(span, [day], measured_lived(house, span.days[4].first, [day]))
+    (replay,) = accounts(span, [day], replayed(house, span.days[4].first, [day]))
+    assert replay.import_wh - measured.import_wh == pytest.approx(2_400.0)
+
+
+async def test_pv_told_before_the_inverter_is_not_given_away() -> None:
+    noon = np.arange(12 * 96) % 96
+    pv_w = np.where((noon > 30) & (noon < 66), 4_000.0, 0.0)
+    columns = made_columns(12, pv_power_w=pv_w / 0.94, grid_power_w=900.0 - pv_w)
+    span = await read(columns, 12)
+    assert span.pv_ac_share == pytest.approx(0.94)
+    house, judged_days = OwnHouse(span, {"loznice": MODEL}, None), span.days[5:6]
+    first, until = span.days[4].first, span.days[5].until
+    (measured,) = accounts(span, judged_days, measured_lived(house, first, judged_days))
+    (replay,) = accounts(span, judged_days, replayed(house, first, judged_days))
+    assert replay.import_wh == pytest.approx(measured.import_wh, rel=1e-3)
+    assert replay.export_wh == pytest.approx(measured.export_wh, rel=1e-3)
+    plant = Plant(
+        span.home,
+        span.true_weather().at,
+        lambda slot: (4.0, 2.0),
+        span.start + first * SLOT,
+        seed=0,
+        state=house.begun(first),
+        parts=house.parts(first, seed=0),
+    )
+    plant.advance(span.start + until * SLOT)
+    wh = plant.truth.wh
+    metered_wh = float(span.grid_w[first:until].sum()) / 4.0
+    heated_wh = float(span.heating_w()[first:until].sum()) / 4.0
+    assert wh["household"] + heated_wh - wh["pv_possible"] == pytest.approx(metered_wh, rel=5e-3)
+    past = {point.at: point.value for point in backtest_run._points(span) if point.series == "pv_power_w"}
+    assert past[span.start + 50 * SLOT] == pytest.approx(4_000.0 / 0.94), "PEMS sees what its inverter told"
 
 
 # --- the verdict ---------------------------------------------------------------------------------
@@ -197,10 +239,25 @@ def test_the_interval_holds_the_true_saving_about_as_often_as_it_says() -> None:
     assert held >= 0.75 * 120
 
 
-def test_two_days_have_no_interval() -> None:
-    verdict = judged(SMALL, {"point": made_days(2, bias=0.0, saving=5.0)}).arms["point"]
-    assert verdict.low_czk is None
-    assert "(" not in verdict.sentence()
+@pytest.mark.parametrize(("count", "least"), [(7, 0.70), (14, 0.72)])
+def test_the_interval_of_days_that_resemble_the_day_before_is_not_much_too_narrow(count: int, least: float) -> None:
+    held, trials, warm_up = 0, 800, 30
+    for seed in range(trials):
+        new = np.random.default_rng(seed).normal(size=count + warm_up)
+        values = np.zeros(count + warm_up)
+        for i in range(1, count + warm_up):
+            values[i] = 0.3 * values[i - 1] + new[i]
+        low, high = np.quantile(block_means(values[warm_up:], seed=seed, draws=400), (0.1, 0.9))
+        held += low <= 0.0 <= high
+    assert least <= held / trials <= 0.85
+
+
+def test_less_than_a_week_has_no_interval() -> None:
+    told = judged(SMALL, {"point": made_days(6, bias=0.0, saving=5.0)})
+    assert told.error.low_czk is None
+    assert told.arms["point"].low_czk is None
+    assert "(" not in told.arms["point"].sentence()
+    assert judged(SMALL, {"point": made_days(7, bias=0.0, saving=5.0)}).arms["point"].low_czk is not None
 
 
 def test_blocks_keep_what_days_beside_each_other_have_in_common() -> None:
@@ -276,6 +333,55 @@ async def test_a_result_belongs_to_what_it_was_made_from() -> None:
     assert base.key("v") == BaseTask(span, part).key("v")
     for task in (base, point):
         assert pickle.loads(pickle.dumps(task)).key("v") == task.key("v"), "it goes to another process"
+
+
+async def test_a_result_is_kept_when_what_it_does_not_use_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtest_run, "TRAIN_DAYS", 4)
+    monkeypatch.setattr(backtest_run, "_BEFORE_DAYS", 1)
+    monkeypatch.setattr(backtest_run, "_AHEAD_DAYS", 1)
+    span = await read(made_columns(9), 9)
+    (part,) = chunks(span.days, lambda day: day.day == date(2026, 1, 12))
+    tasks = [BaseTask(span, part), LivedTask(span, part, {}, "rules")]
+    for day, same in ((0, True), (4, False), (8, True)):
+        outdoor_c = span.outdoor_c.copy()
+        outdoor_c[96 * day + 50] += 1.0
+        changed = replace(span, outdoor_c=outdoor_c)
+        for task in tasks:
+            assert (replace(task, span=changed).key("v") == task.key("v")) == same, (day, task)
+
+
+async def test_a_result_belongs_to_what_was_forecast() -> None:
+    span = await read(made_columns(4), 4)
+    (part,) = chunks(span.days, lambda day: True)
+
+    def key(temperature_c: float) -> str:
+        hours = {name: Series.of(BEGIN, 3600, [temperature_c] * 48) for name in ("temperature_c", "ghi_w_m2")}
+        cloud = Series.of(BEGIN, 3600, [50.0] * 48)
+        told = Weather(provider="x", run_at=BEGIN, available_at=BEGIN, cloud_cover_pct=cloud, **hours)
+        return LivedTask(span, part, {}, "rules", (told,)).key("v")
+
+    assert key(1.0) == key(1.0)
+    assert key(1.0) != key(2.0)
+
+
+def test_a_house_that_goes_on_recording_resumes_its_last_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def counted(task: BaseTask | LivedTask, tell: Any) -> dict[str, Any]:
+        ran.append(type(task).__name__)
+        found = real(BaseTask(task.span, task.chunk), tell)
+        return found | {"days": found["replayed"], "forecasts": 0, "modelled_forecasts": 0}
+
+    real = BaseTask.done
+    monkeypatch.setattr(backtest_run, "identified", lambda span, part: {"loznice": MODEL})
+    monkeypatch.setattr(BaseTask, "done", counted)
+    monkeypatch.setattr(LivedTask, "done", counted)
+    verdicts = []
+    for recorded in (14.25, 14.5):
+        store = asyncio.run(stored(made_columns(recorded)))
+        verdicts.append(run_backtest(request(tmp_path, date(2026, 1, 18), date(2026, 1, 19)), store, lambda text: None))
+    assert ran == ["BaseTask", "LivedTask"]
+    assert verdicts[0].verdict == verdicts[1].verdict
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import arms
+from benchmarks import arms, results
 
 from pems_lab.arms import jobs as arm_jobs
 from pems_lab.arms import run as arm_run
@@ -95,5 +95,17 @@ def test_without_baseline_or_point_no_gate_is_judged() -> None:
 
 def test_arms_that_do_not_exist_are_refused() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="b9"):
-        arms._arms("b0,b9")
-    assert arms._arms("point,b0") == ["b0", "point"]
+        arms.arms_of("b0,b9")
+    assert arms.arms_of("point,b0") == ["b0", "point"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(["--arms", "foo"], "no arm foo"), (["--arms", "b1,foo"], "no arm foo"), (["--months", "2025-13"], "is no month")],
+)
+def test_wrong_arms_and_months_of_the_results_are_told(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        results.main(given)
+    assert said in capsys.readouterr().err

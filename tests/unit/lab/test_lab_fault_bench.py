@@ -25,8 +25,14 @@ def result(figures: DayFigures, day: FaultDay) -> DayResult:
     ("changed", "failure"),
     [
         ({}, ""),
-        ({"mpc_pct": 97.0}, "in mpc 97.00 %"),
-        ({"mpc_pct": float("nan")}, "in mpc nan %"),
+        ({"mpc_pct": 97.0}, "solver 97.00 %"),
+        (
+            {"mpc_pct": 99.9, "stand_in_pct": 4.0, "silent_pct": 1.5},
+            "95.90 % of ticks (in mpc 99.90 %",
+        ),
+        ({"beyond_s": 90.0, "beyond_unexplained_s": 60.0}, "for 60 s with no fault"),
+        ({"beyond_s": 90.0}, ""),
+        ({"mpc_pct": float("nan")}, "solver nan %"),
         ({"sent_beyond": 2.0}, "room_max_c"),
         ({"frost_min": 1.0, "coldest_c": 15.9}, "coldest 15.90 C"),
         ({"exceptions": 3.0}, "3 unhandled"),
@@ -58,6 +64,8 @@ def test_it_lives_through_all_days_at_once_and_says_what_failed(
     assert 20 <= len(lived[0].faults) <= 60
     count = len(lived[0].faults)
     assert [row["case"] for row in rows] == ["fault"] * count + [f"20 days, {count} faults"]
-    assert rows[-1]["failures"] == ["in mpc 90.00 % of ticks, wanted more than 97"]
+    assert len(rows[-1]["failures"]) == 1
+    assert "solver 90.00 % of ticks" in rows[-1]["failures"][0]
+    assert (rows[-1]["mpc_pct"], rows[-1]["solver_pct"], rows[-1]["silent_pct"]) == (90.0, 90.0, 0.0)
     assert "6 of 486 h" in err
     assert fault_days.main(["--generated", "--days", "20"]) == 0

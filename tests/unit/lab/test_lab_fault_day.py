@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pems_common.errors import PemsError
 from pems_common.home import Home, load_home
-from pems_common.messages import Envelope
+from pems_common.messages import Envelope, Status
 from pems_common.world.generated import GeneratedWorld
 from pems_controller.domain.state import HouseState, Limited, Wish
 from pems_controller.handlers import ControllerHandlers
@@ -138,6 +139,29 @@ async def test_frost_is_seen_and_whether_it_was_heated_against() -> None:
     assert heated.frost_min > 0.0
     assert heated.frost_unheated_min < 3.0
     assert heated.beyond_unexplained_s > 0.0
+    late = Fault("room_silent", START + 29 * MINUTE, START + 60 * MINUTE, ROOM)
+    silent = (await lived(replace(cold, faults=(late,)))).figures
+    assert 0.0 < heated.beyond_unexplained_s - 60.0 <= silent.beyond_unexplained_s < silent.beyond_s
+
+
+async def test_a_stand_in_is_not_back_on_the_solvers_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The house is in mpc all the time, by a plan of the rules or of the solver."""
+    for stand_in, back_min in ((True, 10.0), (False, 0.0)):
+        with monkeypatch.context() as patches:
+            _in_mpc(patches, stand_in=stand_in)
+            assert (await lived(DAY)).figures.back_min == pytest.approx(back_min)
+
+
+def _in_mpc(monkeypatch: pytest.MonkeyPatch, *, stand_in: bool) -> None:
+    really = vars(ControllerHandlers)["status"].fget
+
+    def seen(self: ControllerHandlers) -> Status | None:
+        status = really(self)
+        return status and status.model_copy(update={"house_mode": "mpc", "plan_id": "p"})
+
+    plan = SimpleNamespace(plan_id="p", fallback_mode=stand_in)
+    monkeypatch.setattr(ControllerHandlers, "status", property(seen))
+    monkeypatch.setattr(ControllerHandlers, "newest_plan", property(lambda self: plan))
 
 
 async def test_the_story_tells_faults_modes_and_hours() -> None:

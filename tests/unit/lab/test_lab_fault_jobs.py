@@ -197,12 +197,26 @@ def test_days_print_a_table_keep_the_worst_and_check(place: Path, lived: list[in
     assert lived == [0, 1, 2, 3], "nothing was lived through again"
 
 
+def test_a_house_beyond_a_limit_for_no_reason_of_the_faults_fails_the_check(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(home: Any, world: Any, day: FaultDay, **_: Any) -> DayResult:
+        return DayResult(day, figures(day.number, beyond_s=90.0, beyond_unexplained_s=60.0), {}, {}, (), (), {})
+
+    monkeypatch.setattr(fault_jobs, "run_day", run)
+    code, _, err = said("days", "--days", "1", "--check")
+    assert code == 1
+    assert "no fault to explain it on 1 of 1 days" in err
+
+
 def test_wrong_input_is_told_with_a_remedy(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(montecarlo_days, "data_sets_directory", lambda: None)
     code, _, err = said("days", "--days", "1", "--world", "reference")
     assert (code, "set PEMS_DATA_DIR" in err) == (2, True)
     code, _, err = said("days", "--days", "1", "-o", str(place / "nowhere" / "w.json"))
     assert (code, "there is no such folder" in err) == (2, True)
+    code, _, err = said("days", "--days", "1", "-o", str(place))
+    assert (code, "is a folder; name a file in it" in err) == (2, True)
     code, _, err = said("days", "--days", "1", "--first", "3", "--url", "http://127.0.0.1:1")
     assert (code, "leave --first out" in err) == (2, True)
     code, _, err = said("days", "--days", "1", "--site", str(place / "none.yaml"))
@@ -239,6 +253,11 @@ def test_a_study_is_begun_waited_for_and_told(place: Path, monkeypatch: pytest.M
         "chunk_items": 1,
     }
     assert asked[0].headers["X-API-Key"] == "k"
+    target = place / "s.json"
+    code, _, err = said("days", "--days", "3", "--url", "http://127.0.0.1:8083", "-o", str(target))
+    assert code == 0
+    assert "the summary, with the numbers of the worst days, is in" in err
+    assert json.loads(target.read_text()) == {"summary": json.loads(out)}
 
 
 @pytest.mark.parametrize(

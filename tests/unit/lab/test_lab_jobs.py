@@ -60,15 +60,18 @@ def test_an_arm_that_breaks_off_leaves_no_result(tmp_path: Path, monkeypatch: py
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_a_result_belongs_to_home_world_stretch_arm_and_code() -> None:
+def test_a_result_belongs_to_home_house_world_stretch_arm_and_code(tmp_path: Path) -> None:
+    warmer = tmp_path / "home.yaml"
+    warmer.write_text(HOME_FILE.read_text().replace("profile: balanced ", "profile: green "))
     others = [
         replace(JOB, arm="b1"),
         replace(JOB, world=WorldChoice("own", weather="w.csv", prices="p.csv")),
         replace(JOB, stretch=replace(JOB.stretch, seed=1)),
         replace(JOB, stretch=replace(JOB.stretch, learn=True)),
+        replace(JOB, built_file=warmer),
     ]
     keys = {JOB.key("v"), JOB.key("w"), *(job.key("v") for job in others)}
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert replace(JOB).key("v") in keys
     assert code_version() == code_version()
 

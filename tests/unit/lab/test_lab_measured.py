@@ -132,6 +132,20 @@ async def test_pv_that_was_held_back_is_rebuilt() -> None:
     assert span.pv_possible_w[free] == pytest.approx(span.pv_w[free])
 
 
+async def test_a_pv_reading_that_the_balance_does_not_bear_is_taken_as_it_is() -> None:
+    pv = np.where(np.arange(96) % 96 > 40, 2_000.0, 0.0)
+    span = await read(made_columns(1, pv_power_w=pv, grid_power_w=900.0 - pv / 2.0), 1)
+    assert span.pv_ac_share == 1.0
+    assert any("tell 0.50 of the PV reading" in note for note in span.notes)
+
+
+async def test_a_day_that_is_still_recorded_is_left_out_but_for_its_prices() -> None:
+    span = await read(made_columns(1.5), 1.5, measured_until=BEGIN + timedelta(days=1))
+    assert np.isnan(span.load_w[100:]).all()
+    assert np.isfinite(span.spot_eur_mwh).all()
+    assert [day.usable for day in span.days] == [True]
+
+
 async def test_weather_as_it_came_is_measured_temperature_and_told_sun() -> None:
     columns = made_columns(1, outdoor_temperature_c=np.full(96, -3.0))
     weather = (await read(columns, 1)).true_weather()

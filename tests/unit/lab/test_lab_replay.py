@@ -87,6 +87,7 @@ def test_a_file_of_truth_is_put_on_the_slots_of_the_plan(tmp_path: Path, case: P
         ("slot_start,pv_power_w\n", "no rows"),
         ("at,pv_power_w\n2025-01-14T13:00:00Z,1\n", "no rows with a slot_start"),
         ("slot_start,pv_power_w\n2025-01-14T13:00:00,1\n", "line 2: slot_start"),
+        ("pv_power_w,slot_start\n1\n", "line 2: slot_start"),
         ("slot_start,pv_power_w\n2025-01-14T13:07:00Z,1\n", "does not begin a quarter"),
         ("slot_start,pv_power_w\n2025-01-14T13:00:00Z,much\n", "line 2, pv_power_w: 'much'"),
         ("slot_start,pv_power_w\n2025-01-14T13:00:00Z,inf\n", "is no number"),

@@ -178,11 +178,20 @@ def test_a_book_goes_on_where_it_was(tmp_path: Path) -> None:
     for one in (line("2025-01-02"), line("2025-01-01"), line("2025-01-03", why="no history"), line("2025-01-09", "x")):
         book.add(one)
     again = ShadowBook(path)
-    assert [pair.day for pair in again.pairs("k")] == ["2025-01-01", "2025-01-02"]
-    assert again.open_days("k", ["2025-01-01", "2025-01-03", "2025-01-04"]) == ["2025-01-03", "2025-01-04"]
+    assert [pair.day for pair in again.pairs("k", "c0de")] == ["2025-01-01", "2025-01-02"]
+    assert again.open_days("k", ["2025-01-01", "2025-01-03", "2025-01-04"], "c0de") == ["2025-01-03", "2025-01-04"]
     again.add(line("2025-01-03", gain=7.0))
-    assert ShadowBook(path).pairs("k")[-1].candidate.cost_czk == 93.0
+    assert ShadowBook(path).pairs("k", "c0de")[-1].candidate.cost_czk == 93.0
     assert again.damaged == 0
+
+
+def test_days_of_other_code_are_not_scored_and_lived_again(tmp_path: Path) -> None:
+    book = ShadowBook(tmp_path / "shadow.jsonl")
+    book.add(line("2025-01-01"))
+    book.add(replace(line("2025-01-02"), code="old"))
+    assert [pair.day for pair in book.pairs("k", "c0de")] == ["2025-01-01"]
+    assert book.others("k", "c0de") == 1
+    assert book.open_days("k", ["2025-01-01", "2025-01-02"], "c0de") == ["2025-01-02"]
 
 
 def test_a_damaged_book_is_told_and_goes_on(tmp_path: Path) -> None:
@@ -191,9 +200,9 @@ def test_a_damaged_book_is_told_and_goes_on(tmp_path: Path) -> None:
     odd = [json.dumps(line("2025-01-02").plain() | change) for change in ({"v": 9}, {"day": "soon"}, {"live": 3})]
     path.write_text("\n".join([whole, *odd, "[]", whole[:40]]))  # the last one was cut off
     book = ShadowBook(path)
-    assert (len(book.pairs("k")), book.damaged) == (1, 5)
+    assert (len(book.pairs("k", "c0de")), book.damaged) == (1, 5)
     book.add(line("2025-01-02"))
-    assert [pair.day for pair in ShadowBook(path).pairs("k")] == ["2025-01-01", "2025-01-02"]
+    assert [pair.day for pair in ShadowBook(path).pairs("k", "c0de")] == ["2025-01-01", "2025-01-02"]
     folder = ShadowBook(tmp_path / "a" / "b")
     (tmp_path / "a").write_text("in the way")
     with pytest.raises(PemsError, match="cannot be written"):
@@ -206,7 +215,7 @@ def test_a_file_that_is_no_book_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="no book of shadow runs"):
         ShadowBook(path)
     path.write_text("")
-    assert ShadowBook(path).pairs("k") == []
+    assert ShadowBook(path).pairs("k", "c0de") == []
 
 
 def test_each_comparison_has_its_own_key(home: Home) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pems_common.home import load_home
 from pems_lab.arms.run import Arm
 from pems_lab.arms.table import arm_rows, gained, habits, joined, readable
+from pems_lab.comparison import fair_cost, fair_days
 
 HOME = load_home(Path(__file__).parents[3] / "config" / "home.yaml")
 
@@ -41,7 +42,17 @@ def result(arm: Arm, cost: float, *, days: int = 2, mean_c: float = 20.0, peak_w
         "violations_s": {"import_above_breaker": 0.0, "soc_below_min": 60.0},
         "short_switchings": 0,
     }
-    day = {"energy_cost_czk": cost / days, "wear_czk": 0.0, "rooms_stored_wh": 0.0, "battery_stored_wh": 0.0}
+    day = {
+        "elapsed_h": 24.0,
+        "energy_cost_czk": cost / days,
+        "wear_czk": 0.0,
+        "mean_house_temperature_c": mean_c,
+        "loss_w_k": 200.0,
+        "rooms_stored_wh": 0.0,
+        "battery_stored_wh": 0.0,
+        "ev_stored_wh": 0.0,
+        "water_stored_wh": 0.0,
+    }
     return {
         "arm": arm,
         "truth": truth,
@@ -104,12 +115,30 @@ def test_a_strategys_gain_is_paired_by_days_and_needs_two_weeks() -> None:
     for k, (mine, other) in enumerate(zip(better["days"], base["days"], strict=True)):
         mine["energy_cost_czk"] += 50.0 * (k % 3)
         other["energy_cost_czk"] += 50.0 * (k % 3)
-    found = gained(better, base)
+    found = gained(HOME, better, base)
     assert found is not None
     middle, low, high = found
     assert low <= middle <= high
     assert 0.5 < low < high < 3.0, "the days' own swings are shared, and do not widen the interval"
-    assert gained(result("scenarios", 1.0, days=13), result("point", 1.0, days=13)) is None
+    assert gained(HOME, result("scenarios", 1.0, days=13), result("point", 1.0, days=13)) is None
+
+
+@pytest.mark.parametrize("store", ["rooms", "battery", "ev", "water"])
+def test_what_is_taken_out_of_a_store_gains_nothing_and_days_sum_to_the_run(store: str) -> None:
+    base, empty = result("point", 200.0), result("robust", 200.0)
+    empty["days"][0][f"{store}_stored_wh"] = empty["truth"][f"{store}_stored_wh"] = -5_000.0
+    days = fair_days(HOME, empty, base)
+    assert days[0] > 100.0
+    assert days[1] == 100.0
+    assert sum(days) == pytest.approx(fair_cost(HOME, empty["truth"], base["truth"]).total)
+
+
+def test_a_strategy_gains_nothing_by_a_colder_house() -> None:
+    # One kelvin is 9.6 CZK a day (see above): as much as it pays less.
+    cold = result("robust", 20 * 90.4, days=20, mean_c=19.0)
+    found = gained(HOME, cold, result("point", 20 * 100.0, days=20))
+    assert found is not None
+    assert found[0] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_readable_table_has_a_line_for_each_arm_and_names_broken_limits() -> None:

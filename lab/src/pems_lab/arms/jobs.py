@@ -1,7 +1,7 @@
 """Arms as separate processes whose finished results stay on disk, so that an interrupted comparison goes on.
 
-A job is one arm in one stretch. Its file is named after all that decides its result: home, world, stretch, arm, and
-the source of everything that runs. A job whose file is there is not run again.
+A job is one arm in one stretch. Its file is named after all that decides its result: home, house, world, stretch, arm,
+and the source of everything that runs. A job whose file is there is not run again.
 """
 
 import asyncio
@@ -82,19 +82,35 @@ def _file_digest(path: Path, changed_ns: int, size: int) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One arm in one stretch, for the house of a file."""
+    """One arm in one stretch, for the house of a file.
+
+    Attributes:
+        home_file: What runs the house is told.
+        built_file: The house, by whose bands, limits and prices the run is counted; None for `home_file`.
+    """
 
     home_file: Path
     world: WorldChoice
     arm: Arm
     stretch: Stretch
+    built_file: Path | None = None
+
+    def homes(self) -> tuple[Home, Home]:
+        """Return what runs the house is told, and the house, where this job's world is.
+
+        Raises:
+            PemsError: A file cannot be read.
+        """
+        told = self.world.home(load_home(self.home_file))
+        return told, told if self.built_file is None else self.world.home(load_home(self.built_file))
 
     def key(self, version: str) -> str:
         """Name of its result."""
-        home = self.world.home(load_home(self.home_file))
+        home, built = self.homes()
         content = {
             "schema": _SCHEMA,
             "home": home.model_dump(mode="json"),
+            "built": built.model_dump(mode="json"),
             "world": {**vars(self.world), "data": self.world.digest()},
             "stretch": {**vars(self.stretch), "start": self.stretch.start.isoformat()},
             "version": version,
@@ -178,14 +194,15 @@ def finish(
 def _work(job: Job, folder: Path, key: str, each_day: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Run a job and write its result; runs in a process of its own, or in the caller's."""
     _quiet()
-    home = job.world.home(load_home(job.home_file))
+    home, built = job.homes()
+    world = job.world.open(built, job.stretch.seed)
     mark = _mark(folder, key)
 
     def day_done(day: int) -> None:
         mark.write_text(str(day))
         each_day()
 
-    told = asyncio.run(run_arm(home, job.world.open(home, job.stretch.seed), job.arm, job.stretch, day_done=day_done))
+    told = asyncio.run(run_arm(home, world, job.arm, job.stretch, built=built, day_done=day_done))
     scratch = folder / f"{key}.tmp"
     scratch.write_text(json.dumps(told))
     scratch.replace(folder / f"{key}.json")

@@ -80,13 +80,23 @@ class BaselineRun:
     """The house without PEMS: its own car timer and tank, and its own thermostats or the owner's old rules."""
 
     def __init__(
-        self, home: Home, world: World, start: datetime, *, seed: int = 0, habits: OldHabits | None = None
+        self,
+        home: Home,
+        world: World,
+        start: datetime,
+        *,
+        seed: int = 0,
+        habits: OldHabits | None = None,
+        built: Home | None = None,
     ) -> None:
-        """Wire the house; `habits` None leaves the inverter at load first and rooms to their own thermostats."""
+        """Wire the house; `habits` None leaves the inverter at load first and rooms to their own thermostats.
+
+        `built` is the house as it really is, where that differs from what the rules are told.
+        """
         self.clock = FakeClock(start)
         broker = MemoryBroker()
         self.house = HouseHandlers(
-            home,
+            home if built is None else built,
             self.clock,
             broker.client(),
             world,
@@ -136,15 +146,22 @@ class _TimedPlans:
 
 
 async def run_arm(
-    home: Home, world: World, arm: Arm, stretch: Stretch, *, day_done: Callable[[int], None] = lambda day: None
+    home: Home,
+    world: World,
+    arm: Arm,
+    stretch: Stretch,
+    *,
+    built: Home | None = None,
+    day_done: Callable[[int], None] = lambda day: None,
 ) -> dict[str, Any]:
     """Run an arm through a stretch.
 
     Args:
-        home: The site.
+        home: The site, as who runs it is told.
         world: Weather and prices.
         arm: Who runs the house.
         stretch: When, how long, and with which seed.
+        built: The site whose house it is, by whose bands, limits and prices the run is counted; None for `home`.
         day_done: Called after each day with its number from 1 on, settling days among them.
 
     Returns:
@@ -154,8 +171,8 @@ async def run_arm(
     plans, began = _TimedPlans(), time.perf_counter()
     with ExitStack() as folders:
         models = Path(folders.enter_context(TemporaryDirectory())) if stretch.learn and _is_pems(arm) else None
-        run = _wired(home, world, arm, stretch, plans, models)
-        told = await _lived(home, run, stretch, day_done)
+        run = _wired(home, built or home, world, arm, stretch, plans, models)
+        told = await _lived(built or home, run, stretch, day_done)
         await run.stop()
     told["arm"] = arm
     told["took"] = {
@@ -172,12 +189,12 @@ def _is_pems(arm: Arm) -> bool:
 
 
 def _wired(
-    home: Home, world: World, arm: Arm, stretch: Stretch, plans: _TimedPlans, models: Path | None
+    home: Home, built: Home, world: World, arm: Arm, stretch: Stretch, plans: _TimedPlans, models: Path | None
 ) -> BaselineRun | HouseRun:
     """Return the arm's run, not begun."""
     start, seed = stretch.start - stretch.settle_days * _DAY, stretch.seed
     if not _is_pems(arm):
-        return BaselineRun(home, world, start, seed=seed, habits=OldHabits() if arm == "b1" else None)
+        return BaselineRun(home, world, start, seed=seed, habits=OldHabits() if arm == "b1" else None, built=built)
     strategy = arm if arm in ("robust", "scenarios") else "point"
     uncertainty = home.optimization.uncertainty.model_copy(update={"strategy": strategy})
     optimization = home.optimization.model_copy(update={"uncertainty": uncertainty})
@@ -188,6 +205,7 @@ def _wired(
         world,
         start,
         seed=seed,
+        built=built,
         planner="mute" if arm == "rules" else "on",
         models=models,
         worker=Worker(make=plans, plans=InMemoryPlans()),
@@ -255,8 +273,10 @@ def _was_kept(plan: Plan) -> bool:
 def _day_row(home: Home, plant: Plant, period: Tally, watch: MinuteWatch) -> dict[str, Any]:
     truth: Mapping[str, Any] = period_truth(home, plant, period, watch)
     kept = (
+        "elapsed_h",
         "energy_cost_czk",
         "wear_czk",
+        "bought_czk",
         "import_wh",
         "export_wh",
         "pv_used_wh",
@@ -264,8 +284,11 @@ def _day_row(home: Home, plant: Plant, period: Tally, watch: MinuteWatch) -> dic
         "heating_wh",
         "ev_wh",
         "mean_house_temperature_c",
+        "loss_w_k",
         "rooms_stored_wh",
         "battery_stored_wh",
+        "ev_stored_wh",
+        "water_stored_wh",
         "inside_wider_band_share",
     )
     return {

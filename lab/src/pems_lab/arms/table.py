@@ -9,7 +9,7 @@ import numpy as np
 
 from pems_common.home import Home
 from pems_lab.arms.run import ARMS, Arm
-from pems_lab.comparison import comfort_below_k_h, fair_cost, limit_seconds
+from pems_lab.comparison import comfort_below_k_h, fair_cost, fair_days, limit_seconds
 from pems_lab.paired import share_interval
 
 __all__ = ["ArmRow", "Habits", "arm_rows", "gained", "habits", "joined", "readable"]
@@ -212,22 +212,15 @@ def habits(result: Mapping[str, Any]) -> Habits:
     return Habits((round(min(switchings), 1), round(max(switchings), 1)), (min(peaks), max(peaks)), dict(hours))
 
 
-def gained(better: Mapping[str, Any], than: Mapping[str, Any], *, seed: int = 0) -> tuple[float, float, float] | None:
+def gained(
+    home: Home, better: Mapping[str, Any], than: Mapping[str, Any], *, seed: int = 0
+) -> tuple[float, float, float] | None:
     """Return what one arm costs less than another [% of the other], with a 90 % interval; None below two blocks.
 
-    Money at the meter and wear of each day, with what a day left stored in rooms and battery valued at the other's
-    mean price of import. Of the interval see `paired`.
+    Of the fair cost of each day against the other's (`comparison.fair_days`). Of the interval see `paired`.
     """
-    truth = than["truth"]
-    price = truth["bought_czk"] / max(truth["import_wh"], 1.0)
-    mine, other = ([_day_czk(day, price) for day in result["days"]] for result in (better, than))
-    found = share_interval(mine, other, seed=seed)
+    found = share_interval(fair_days(home, better, than), fair_days(home, than, than), seed=seed)
     return None if found is None else (found.mean, found.low, found.high)
-
-
-def _day_czk(day: Mapping[str, Any], price_czk_wh: float) -> float:
-    stored_wh = float(day["rooms_stored_wh"]) + float(day.get("battery_stored_wh", 0.0))
-    return float(day["energy_cost_czk"]) + float(day["wear_czk"]) - stored_wh * price_czk_wh
 
 
 _COLUMNS = (

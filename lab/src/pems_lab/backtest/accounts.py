@@ -247,7 +247,8 @@ def replayed(house: OwnHouse, first: int, days: Sequence[MeasuredDay]) -> Lived:
     """Drive what the relays and the battery really did through the simulator, from the state measured at a slot.
 
     What comes out differs from what was measured by what the simulator gets wrong: rooms drift from their measured
-    temperatures, and the battery from its charge; where that is at an end, the grid takes the rest.
+    temperatures, and the battery from its charge; where that is at an end, the grid takes the rest. The meter is the
+    balance of the same load and PV that a plant of the house is given: what does not add up there shows here.
     """
     span, until = house.span, days[-1].until
     building = house.building()
@@ -256,6 +257,7 @@ def replayed(house: OwnHouse, first: int, days: Sequence[MeasuredDay]) -> Lived:
     gains, ends = gains_w(span, house.models), set(_ends(days))
     outdoor_c = _between(span.outdoor_c)
     duty = np.nan_to_num(_columns(span.relay, span))
+    others_w = np.sum([np.nan_to_num(w) for w in (span.household_w, span.ev_w, span.water_w, -span.pv_w)], axis=0)
     nothing, n = np.zeros(building.count), until - first
     grid_w, battery_w, air = np.zeros(n), np.zeros(n), np.zeros((n, building.count))
     stores: dict[int, Stores] = {}
@@ -278,8 +280,7 @@ def replayed(house: OwnHouse, first: int, days: Sequence[MeasuredDay]) -> Lived:
                 given_w = float(np.clip(asked_w, -battery.charge_limit_w(60.0), battery.discharge_limit_w(60.0)))
                 battery.step(given_w, False, 9.0 + 0.45 * float(outdoor_c[index]), 60.0)
                 battery_w[row] += given_w / 15.0
-        # The meter's own figure but for what the battery could not do as it did.
-        grid_w[row] = float(np.nan_to_num(span.grid_w[index])) + asked_w - battery_w[row]
+        grid_w[row] = others_w[index] + heat_w.sum() - battery_w[row]
     note(until)
     return Lived(first, grid_w, battery_w, (duty @ building.heat_w)[first:until], air, stores)
 

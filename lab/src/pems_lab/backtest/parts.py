@@ -32,7 +32,7 @@ from pems_forecaster.domain.rooms import prior_models
 from pems_lab.arms.jobs import code_version
 from pems_lab.backtest.accounts import DayAccount, PlantWatch, accounts, measured_lived, replayed
 from pems_lab.backtest.own_house import OwnHouse, house_series
-from pems_lab.backtest.own_house_stores import found_battery
+from pems_lab.backtest.own_house_stores import BatteryFound, found_battery
 from pems_lab.house_run import HouseRun
 from pems_lab.measured.span import MeasuredDay, MeasuredSpan
 from pems_lab.measured.world import MeasuredWorld
@@ -61,7 +61,7 @@ TRAIN_DAYS = 60
 LEAST_TRAIN_DAYS = 10
 _DAY_SLOTS, _BEFORE_DAYS, _AHEAD_DAYS = 96, 21, 3
 _POLL_S = 1.0
-_SCHEMA = 1
+_SCHEMA = 2
 _ONE_DAY = timedelta(days=1)
 
 
@@ -146,7 +146,11 @@ def identified(span: MeasuredSpan, chunk: Chunk) -> dict[str, RoomModel]:
 def _near(span: MeasuredSpan, chunk: Chunk) -> tuple[MeasuredSpan, Chunk]:
     """Return the part of a span that a chunk's days need: weeks before for habits, days behind for prices."""
     first = max(0, chunk.settle.first - _BEFORE_DAYS * _DAY_SLOTS)
-    until = min(span.count, chunk.days[-1].until + _AHEAD_DAYS * _DAY_SLOTS)
+    return _cut(span, chunk, first, min(span.count, chunk.days[-1].until + _AHEAD_DAYS * _DAY_SLOTS))
+
+
+def _cut(span: MeasuredSpan, chunk: Chunk, first: int, until: int) -> tuple[MeasuredSpan, Chunk]:
+    """Return slots `first..until` of a span, and the chunk by their numbers."""
 
     def moved(day: MeasuredDay) -> MeasuredDay:
         return replace(day, first=day.first - first, until=day.until - first)
@@ -168,13 +172,15 @@ class BaseTask:
 
     def key(self, version: str) -> str:
         """Name of its result."""
-        return f"{self.chunk.name}-as-it-was-{_digest(self.span, self.chunk, version)}"
+        near, chunk = _near(self.span, self.chunk)
+        around, _ = _cut(self.span, self.chunk, *_around(self.span, self.chunk))
+        return f"{self.chunk.name}-as-it-was-{_digest((near, around), chunk, version)}"
 
     def done(self, tell: Callable[[int], None]) -> dict[str, Any]:
         """Do it."""
         models = identified(self.span, self.chunk)
         tell(1)
-        found = found_battery(self.span)
+        found = _battery(self.span, self.chunk)
         span, chunk = _near(self.span, self.chunk)
         house = OwnHouse(span, models, None if found is None else found.battery)
         first = chunk.settle.first
@@ -220,8 +226,10 @@ class LivedTask:
 
     def key(self, version: str) -> str:
         """Name of its result."""
-        how = (version, dumps(self.models, sort_keys=True), [w.run_at.isoformat() for w in self.archive])
-        told = _digest(self.span, self.chunk, how, round(self.scale, 6), self.seed, self.learn)
+        near, chunk = _near(self.span, self.chunk)
+        how = (version, dumps(self.models, sort_keys=True), [weather.model_dump_json() for weather in self.archive])
+        battery = _battery(self.span, self.chunk)
+        told = _digest((near,), chunk, how, battery, round(self.scale, 6), self.seed, self.learn)
         return f"{self.chunk.name}-{self.arm}-{told}"
 
     def done(self, tell: Callable[[int], None]) -> dict[str, Any]:
@@ -232,7 +240,7 @@ class LivedTask:
 
     async def _live(self, tell: Callable[[int], None], kept: Path | None) -> dict[str, Any]:
         span, chunk = _near(self.span, self.chunk)
-        found = found_battery(self.span)
+        found = _battery(self.span, self.chunk)
         models = {room: RoomModel.read(model) for room, model in self.models.items()}
         house = OwnHouse(span, models, None if found is None else found.battery)
         first = chunk.settle.first
@@ -266,6 +274,11 @@ class LivedTask:
         }
 
 
+def _battery(span: MeasuredSpan, chunk: Chunk) -> BatteryFound | None:
+    """Return the battery as it behaved in the days around a chunk."""
+    return found_battery(span.part(*_around(span, chunk)))
+
+
 def _armed(home: Home, arm: BacktestArm) -> Home:
     """Return the site with PEMS acting by an arm's strategy; an owner's file may begin in shadow."""
     strategy = arm if arm in ("robust", "scenarios") else "point"
@@ -281,7 +294,7 @@ def _armed(home: Home, arm: BacktestArm) -> Home:
 def _points(past: MeasuredSpan) -> list[Point]:
     """Return the past as the history of a house that PEMS has watched: one point per slot and series."""
     columns = {
-        "pv_power_w": past.pv_w,
+        "pv_power_w": past.pv_w / past.pv_ac_share,
         "load_power_w": past.load_w,
         "grid_power_w": past.grid_w,
         "battery_power_w": past.battery_w,
@@ -307,17 +320,19 @@ def account_from_json(told: Mapping[str, Any]) -> DayAccount:
     return DayAccount(**{field.name: told[field.name] for field in fields(DayAccount)})
 
 
-def _digest(span: MeasuredSpan, chunk: Chunk, *how: object) -> str:
-    """Digest of everything that decides a result."""
+def _digest(used: Sequence[MeasuredSpan], chunk: Chunk, *how: object) -> str:
+    """Digest of everything that decides a result: of a history only the parts that are used."""
     digest = blake2b(digest_size=6)
-    digest.update(dumps(span.home.model_dump(mode="json"), sort_keys=True).encode())
-    digest.update(repr((_SCHEMA, span.start, chunk, how)).encode())
-    for field in fields(span):
-        value = getattr(span, field.name)
-        arrays = list(value.values()) if isinstance(value, Mapping) else [value]
-        for array in arrays:
-            if isinstance(array, np.ndarray):
-                digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(repr((_SCHEMA, chunk, how)).encode())
+    for span in used:
+        digest.update(dumps(span.home.model_dump(mode="json"), sort_keys=True).encode())
+        digest.update(repr((span.start, span.pv_ac_share)).encode())
+        for field in fields(span):
+            value = getattr(span, field.name)
+            arrays = list(value.values()) if isinstance(value, Mapping) else [value]
+            for array in arrays:
+                if isinstance(array, np.ndarray):
+                    digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from pems_common.errors import PemsError
 from pems_common.history import HistoryReader, SeriesInfo
 from pems_common.home import Home
 from pems_common.messages import Weather
-from pems_common.timegrid import local_midnight
+from pems_common.timegrid import SLOT, local_midnight
 from pems_common.world import World
 from pems_lab.backtest.parts import (
     LEAST_TRAIN_DAYS,
@@ -36,6 +36,7 @@ _DAY = timedelta(days=1)
 _AFTER_DAYS = TRAIN_DAYS // 4
 _BEGIN = "start PEMS (./pems up): it records from then on; or name another file: --history sqlite:PATH"
 _REASONS = 3
+_TOLD_AHEAD = ("price.", "weather.")
 
 
 class KnownHistory(HistoryReader, Protocol):
@@ -125,7 +126,7 @@ def run_backtest(request: BacktestRequest, history: KnownHistory, say: Callable[
             [BaseTask(span, part) for part in parts], request.folder, processes=request.processes, say=say
         )
     }
-    archive = asyncio.run(archived_weather(history, span.start, span.end))
+    archive = asyncio.run(archived_weather(history, span.start, _last_day_end(span)))
     scale = temperature_scale(span, archive)
     tasks = [
         LivedTask(span, part, bases[part]["models"], arm, _of(archive, span, part), scale, request.seed, request.learn)
@@ -154,6 +155,11 @@ def run_backtest(request: BacktestRequest, history: KnownHistory, say: Callable[
     )
 
 
+def _last_day_end(span: MeasuredSpan) -> datetime:
+    """End of the last day that can be used."""
+    return span.start + span.usable_days()[-1].until * SLOT
+
+
 def _asked(request: BacktestRequest) -> int:
     return (request.last - request.first).days + 1
 
@@ -167,6 +173,9 @@ async def _read(request: BacktestRequest, history: KnownHistory) -> MeasuredSpan
         raise PemsError("the history is empty", remedy=_BEGIN)
     zone = request.home.site.zone
     first_at, last_at = min(one.first_at for one in info), max(one.last_at for one in info)
+    # A day that is still being recorded would make every part that sees it another one with each new point.
+    measured = [one.last_at for one in info if not one.series.startswith(_TOLD_AHEAD)]
+    whole = local_midnight(_local(max(measured, default=last_at) + SLOT, request), zone)
     since, until = local_midnight(request.first, zone), local_midnight(request.last + _DAY, zone)
     if since >= last_at or until <= first_at:
         raise PemsError(
@@ -179,10 +188,11 @@ async def _read(request: BacktestRequest, history: KnownHistory) -> MeasuredSpan
         request.home,
         history,
         max(first_at, since - (TRAIN_DAYS - _AFTER_DAYS) * _DAY),
-        min(last_at, until + _AFTER_DAYS * _DAY),
+        max(first_at + SLOT, min(local_midnight(_local(last_at + SLOT, request), zone), until + _AFTER_DAYS * _DAY)),
         spot=None if market is None else market.spot_eur_mwh,
         spot_label="" if market is None else "OTE's files by date",
         rate=None if market is None else market.eur_czk,
+        measured_until=whole,
     )
 
 
@@ -232,8 +242,8 @@ def _enough(span: MeasuredSpan, parts: Sequence[Chunk]) -> None:
 
 def _of(archive: Sequence[Weather], span: MeasuredSpan, part: Chunk) -> tuple[Weather, ...]:
     """Return the forecasts that a part needs."""
-    first = span.start + timedelta(minutes=15) * part.settle.first - _DAY
-    until = span.start + timedelta(minutes=15) * part.days[-1].until
+    first = span.start + SLOT * part.settle.first - _DAY
+    until = span.start + SLOT * part.days[-1].until
     return tuple(weather for weather in archive if first <= weather.available_at < until)
 
 

@@ -19,13 +19,13 @@ from scipy.special import ndtri, stdtrit
 from pems_common.home import Home
 from pems_lab.backtest.accounts import DayAccount, fair_czk
 
-__all__ = ["ArmVerdict", "Backtest", "JudgedDay", "SimulatorError", "block_means", "judged", "month_rows"]
+__all__ = ["LEAST_DAYS", "ArmVerdict", "Backtest", "JudgedDay", "SimulatorError", "block_means", "judged", "month_rows"]
 
 Floats = NDArray[np.float64]
 
 _DRAWS, _BLOCK_DAYS = 4_000, 7
-_LEAST_DAYS = 3
-"""Days below which no interval is told."""
+LEAST_DAYS = 7
+"""Days below which no interval is told: fewer do not tell how much days differ."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def block_means(values: Floats, *, seed: int, draws: int = _DRAWS, block: int = 
     """Return means of days drawn anew in moving blocks (draws,).
 
     Blocks are at most a third of the days. So few blocks spread too little: their spread is widened as `paired` does,
-    by sqrt(n / (n - b)) and by Student's quantile for 2 n / b - 1 degrees of freedom over the normal one.
+    by sqrt(n / (n - b)) and by Student's quantile for n / b degrees of freedom (n - 1 of single days) over the normal
+    one. The 80 % interval then holds the mean of 7 days in 82 % of cases, of 14 in 83 %; in 73 % and 76 % where each
+    day correlates by 0.3 with the next.
 
     Args:
         values: One per day, in their order (D,).
@@ -151,7 +153,8 @@ def block_means(values: Floats, *, seed: int, draws: int = _DRAWS, block: int = 
     days = (starts[:, :, None] + np.arange(block)).reshape(draws, -1)[:, :count]
     means = values[days].mean(axis=1)
     centre = float(values.mean())
-    wider = np.sqrt(count / max(count - block, 1)) * stdtrit(2.0 * count / block - 1.0, 0.9) / ndtri(0.9)
+    freedom = count / block if block > 1 else max(count - 1.0, 1.0)
+    wider = np.sqrt(count / max(count - block, 1)) * stdtrit(freedom, 0.9) / ndtri(0.9)
     return np.asarray(centre + (means - means.mean()) * wider, dtype=np.float64)
 
 
@@ -191,7 +194,7 @@ def _errors(home: Home, days: Sequence[JudgedDay], price: float) -> Floats:
 def _error(home: Home, days: Sequence[JudgedDay], price: float, seed: int) -> SimulatorError:
     errors = _errors(home, days, price)
     paid = sum(day.measured.paid_czk for day in days) / len(days)
-    low, high = _ends(block_means(errors, seed=seed)) if len(days) >= _LEAST_DAYS else (None, None)
+    low, high = _ends(block_means(errors, seed=seed)) if len(days) >= LEAST_DAYS else (None, None)
     off = [abs(d.simulated.room_c[room] - c) for d in days for room, c in d.measured.room_c.items()]
     return SimulatorError(
         days=len(days),
@@ -214,7 +217,7 @@ def _verdict(home: Home, arm: str, days: Sequence[JudgedDay], price: float, seed
     saved = paid + errors - cost
     total, count = float(paid.sum()), len(days)
     low = high = None
-    if count >= _LEAST_DAYS:
+    if count >= LEAST_DAYS:
         # Two seeds: errors are drawn apart from savings.
         drawn = block_means(saved, seed=2 * seed) + block_means(errors - errors.mean(), seed=2 * seed + 1)
         low, high = _ends(drawn)

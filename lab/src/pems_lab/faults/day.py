@@ -17,6 +17,7 @@ from pems_common.home import Home
 from pems_common.messages import Status
 from pems_common.world import World
 from pems_lab.comparison import limit_seconds
+from pems_lab.faults.blame import Blame
 from pems_lab.faults.border import FaultBorders
 from pems_lab.faults.draw import SETTLE, FaultDay
 from pems_lab.faults.figures import DayFigures
@@ -173,12 +174,14 @@ class _DayWatch:
         self._story: list[StoryLine] | None = [] if story else None
         self._told: dict[str, str] = {}
         self._stand_ins: set[str] = set()  # ids of plans by the rules
+        self._blame = Blame(home, run.house.plant, [active.fault for active in borders.all])
         self.begin()
 
     def begin(self) -> None:
         """Count from now on."""
         plant = self._run.house.plant
         self._began, self._minutes = Tally.of(plant), MinuteWatch()
+        self._blame.begin()
         self._sent.begin(self._clock.now())
         self._run.account.forget()
         self._borders.mishaps.clear()
@@ -195,6 +198,7 @@ class _DayWatch:
         """Look at the minute that has just ended."""
         plant = self._run.house.plant
         self._minutes.look(plant)
+        self._blame.look(now)
         air_c = plant.rooms.air_c
         self._coldest_c = min(self._coldest_c, float(air_c.min()))
         cold = air_c < self._home.control.limits.room_min_c
@@ -231,7 +235,7 @@ class _DayWatch:
         if self._waits_since is not None:
             minutes = (now - self._waits_since) / _MINUTE
             self._back_min = minutes if self._back_min != self._back_min else max(self._back_min, minutes)
-            if alive and status.house_mode == "mpc":
+            if alive and status.house_mode == "mpc" and status.plan_id not in self._stand_ins:
                 self._waits_since = None
 
     def result(self, day: FaultDay) -> DayResult:
@@ -239,7 +243,9 @@ class _DayWatch:
         plant, account = self._run.house.plant, self._run.account
         truth = period_truth(self._home, plant, Tally.of(plant) - self._began, self._minutes)
         limits = {name: round(value, 1) for name, value in limit_seconds(truth).items()}
-        explained = {limit for fault in day.faults for limit in KINDS[fault.kind].explained(fault)}
+        without = self._blame.unexplained
+        ours = {**truth, "violations_s": without, "short_switchings": without["short_switchings"]}
+        unexplained = limit_seconds(ours)  # its allowances hold for what is PEMS's own alone, too
         below = truth["comfort_below_k_h"].values()
         made = self._ticks.total() - self._ticks["silent"]
         mishaps = tuple(self._borders.mishaps)
@@ -258,7 +264,7 @@ class _DayWatch:
             frost_unheated_min=float(self._frost_unheated_min),
             sent_beyond=float(self._sent.beyond.total()),
             beyond_s=sum(limits.values()),
-            beyond_unexplained_s=sum(value for name, value in limits.items() if name not in explained),
+            beyond_unexplained_s=round(sum(unexplained.values()), 1),
             mpc_pct=share_pct("mpc", made),
             stand_in_pct=round(100.0 * self._stand_in_ticks / made, 4) if made else nan,
             rules_pct=share_pct("rule_based", made),

@@ -29,14 +29,15 @@ class DayFigures:
         frost_unheated_min: Those in which such a room's relay was off.
         sent_beyond: Ticks and commands beyond a hard limit by what the controller itself sent (`SentWatch`).
         beyond_s: Time beyond a limit of the house, whoever was to blame (`comparison.limit_seconds`).
-        beyond_unexplained_s: Without what one of the day's faults can break, PEMS having no way to prevent it.
+        beyond_unexplained_s: Without what a fault breaks while it is on or soon after, PEMS having no way to prevent
+            it (`Blame`).
         mpc_pct: Share of ticks of devices that followed a plan; of all ticks of a living controller.
         stand_in_pct: Those among them whose plan was the planner's own, by the rules, for want of a worker's.
         rules_pct: That followed the rules.
         safety_pct: In safety.
         silent_pct: Share of all ticks that a dead controller did not make.
-        back_min: From the end of faults until the house was in mpc again, the longest; the rest of the day where it
-            was not, NaN where no fault ended.
+        back_min: From the end of faults until the house followed a plan of the solver again, the longest; the rest of
+            the day where it did not, NaN where no fault ended.
         soc_min_pct: Lowest state of charge; NaN without a battery.
         plans: Plans published.
         rule_plans: Of the rules.

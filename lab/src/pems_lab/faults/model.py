@@ -118,13 +118,15 @@ class FaultKind:
         family: `sensor`, `network`, `price`, `cold`, `forecast`, `worker` or `device`.
         hours: Shortest and longest duration [h]; in between the logarithm is uniform.
         explains: Limits of the house that it can break with PEMS having no way to prevent it (names of
-            `comparison.limit_seconds`).
+            `comparison.limit_seconds`), while it is on and for a while after (`blame`).
+        of_a_room: Whether its target is a room, and what it explains of rooms is of this one alone.
     """
 
     name: ClassVar[str]
     family: ClassVar[str]
     hours: ClassVar[tuple[float, float]] = (0.25, 6.0)
     explains: ClassVar[frozenset[str]] = frozenset()
+    of_a_room: ClassVar[bool] = False
 
     def aim(self, rng: np.random.Generator, home: Home) -> tuple[str, float]:
         """Draw target and strength."""
@@ -182,6 +184,7 @@ class RoomFault(FaultKind):
     """Hits one room."""
 
     explains = ROOM_LIMITS
+    of_a_room = True
 
     def aim(self, rng: np.random.Generator, home: Home) -> tuple[str, float]:
         """Draw the room."""

@@ -67,6 +67,7 @@ class RoomOffset(_Reading):
     """A room's sensor shows up to 2 K too much or too little."""
 
     name, family, hours, explains = "room_offset", "sensor", (0.5, 12.0), ROOM_LIMITS
+    of_a_room = True
 
     def aim(self, rng: np.random.Generator, home: Home) -> tuple[str, float]:
         """Draw the room and the offset [K]."""

@@ -42,6 +42,9 @@ _DAY_SHARE = 0.8
 _ROOM_SHARE = 0.5
 """Of the span in which a room must be measured to be one of the house."""
 _MOST_GAPS = 50
+_BRIGHT_W, _LEAST_BRIGHT_SLOTS = 200.0, 24
+_AC_SHARES = (0.85, 1.1)
+"""What PV on the AC side may be of its reading, that the balance is believed."""
 _KNOWN = ("pv_power_w", "load_power_w", "grid_power_w", "battery_power_w", "battery_soc_pct", "outdoor_temperature_c")
 _CAR = ("ev.power_w", "ev.connected", "ev.soc_pct")
 _TANK = ("water.power_w", "water.temperature_c")
@@ -114,7 +117,7 @@ class MeasuredSpan:
     Attributes:
         home: The site with the rooms, car and tank that its history knows; the others' draw is part of `household_w`.
         start: Beginning of the first slot, UTC.
-        pv_w: PV as it was.
+        pv_w: PV as it was, on the AC side: its reading times `pv_ac_share`.
         pv_possible_w: PV that could have been: rebuilt where it may have been held back, else as it was.
         held_back: Where it may have been.
         load_w: All that the house drew.
@@ -142,6 +145,7 @@ class MeasuredSpan:
         days: Whole local days.
         missing: What the history lacks.
         notes: What was filled in, and from where.
+        pv_ac_share: What of the inverter's PV reading, often its DC input, reached load, battery and grid.
     """
 
     home: Home
@@ -173,6 +177,7 @@ class MeasuredSpan:
     days: tuple[MeasuredDay, ...] = ()
     missing: tuple[Missing, ...] = ()
     notes: tuple[str, ...] = ()
+    pv_ac_share: float = 1.0
 
     @property
     def count(self) -> int:
@@ -246,6 +251,7 @@ async def read_span(
     spot: SpotSource | None = None,
     spot_label: str = "",
     rate: Callable[[datetime], float | None] | None = None,
+    measured_until: datetime | None = None,
 ) -> MeasuredSpan:
     """Read `[start, end)` of a house's history.
 
@@ -257,6 +263,7 @@ async def read_span(
         spot: Day-ahead prices for slots that the history has none of.
         spot_label: Where these come from, for people.
         rate: Exchange rates [CZK/EUR] for days that the history has none of.
+        measured_until: What was measured from then on is left out, prices are not; None takes all.
 
     Raises:
         UnavailableError: The history is away.
@@ -269,6 +276,11 @@ async def read_span(
     stored = (*_KNOWN, *_CAR, *_TANK, *(f"weather.{name}" for name in _WEATHER), "price.spot_eur_mwh", *rooms)
     columns = await reader.slots(stored, start, end)
     table = {name: _floats(columns.get(name, ()), start, end) for name in stored}
+    if measured_until is not None:
+        over = max(0, (require_utc(measured_until) - start) // SLOT)
+        for name in stored:
+            if not name.startswith("price."):
+                table[name][over:] = np.nan
     if not any(np.isfinite(table[name]).any() for name in (*_KNOWN, *rooms)):
         raise PemsError(
             f"the history holds nothing of {start:%Y-%m-%d} to {end:%Y-%m-%d}",
@@ -280,7 +292,8 @@ async def read_span(
     missing = _what_is_missing(home, table)
     known = _known_home(home, table, missing)
     closed = {name: _closed(values) for name, values in table.items() if not name.startswith("price.")}
-    flows = _flows(known, closed, notes)
+    share = _pv_ac_share(known, table, notes)
+    flows = _flows(known, closed | {"pv_power_w": share * closed["pv_power_w"]}, notes)
     prices = _prices(known, table["price.spot_eur_mwh"], start, rates, spot, spot_label, rate, notes, missing)
     weather = {name: closed[f"weather.{name}"] for name in _WEATHER}
     outdoor_c = np.where(
@@ -317,6 +330,7 @@ async def read_span(
         coverage=coverage,
         missing=tuple(missing),
         notes=tuple(notes),
+        pv_ac_share=share,
     )
     return replace(span, days=_judged(span, table))
 
@@ -444,6 +458,28 @@ def _known_home(home: Home, table: Mapping[str, Floats], missing: list[Missing])
         missing.append(Missing("power or temperature of the tank: it heats as it did", "record the water heater"))
         update["water"] = None
     return home.model_copy(update=update)
+
+
+def _pv_ac_share(home: Home, table: Mapping[str, Floats], notes: list[str]) -> float:
+    """Return PV by balance (load - grid - battery) over the PV reading, of bright slots; 1 where the history is silent.
+
+    Inverters tell the DC input of their modules; what the house gets of it is what load, grid and battery tell.
+    """
+    battery_w = 0.0 if home.battery is None else table["battery_power_w"]
+    read_w = table["pv_power_w"]
+    by_balance_w = table["load_power_w"] - table["grid_power_w"] - battery_w
+    bright = np.isfinite(by_balance_w) & (read_w > _BRIGHT_W)
+    if not home.pv.roofs or bright.sum() < _LEAST_BRIGHT_SLOTS:
+        return 1.0
+    share = float(by_balance_w[bright].sum() / read_w[bright].sum())
+    least, most = _AC_SHARES
+    if not least <= share <= most:
+        notes.append(
+            f"load, grid and battery tell {share:.2f} of the PV reading: not to be believed, it is taken as AC"
+        )
+        return 1.0
+    notes.append(f"PV is {share:.3f} of the inverter's reading, by the balance of load, grid and battery")
+    return share
 
 
 def _flows(home: Home, closed: Mapping[str, Floats], notes: list[str]) -> dict[str, Floats]:

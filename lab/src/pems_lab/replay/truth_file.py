@@ -125,7 +125,8 @@ class TruthFile:
         return np.full(count, np.nan) if values is None else part(values, (start - self.start) // SLOT, count)
 
 
-def _instant(path: Path, line: int, text: str) -> datetime:
+def _instant(path: Path, line: int, text: str | None) -> datetime:
+    text = text or ""  # a row that ends before this column has None there
     try:
         at = parse_instant(text)
     except ValueError as error:

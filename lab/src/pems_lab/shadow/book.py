@@ -1,6 +1,7 @@
 """What shadow runs have found so far, one JSON line a day, so that a night goes on where the last one ended.
 
-A line is of two configurations: change either, and its days begin anew. Lines that cannot be read are told and left.
+A line is of two configurations and of the code that lived it: change any of them, and its days begin anew. Lines
+that cannot be read are told and left.
 """
 
 import json
@@ -120,11 +121,15 @@ class ShadowBook:
         """Return the days of a comparison, in order."""
         return sorted((line for line in self._lines.values() if line.key == key), key=lambda line: line.day)
 
-    def pairs(self, key: str) -> list[DayPair]:
-        """Return the days that both lived, in order."""
-        return [line.pair for line in self.lines(key) if line.pair is not None]
+    def pairs(self, key: str, code: str) -> list[DayPair]:
+        """Return the days that both lived by this code, in order."""
+        return [line.pair for line in self.lines(key) if line.pair is not None and line.code == code]
 
-    def open_days(self, key: str, days: Sequence[str]) -> list[str]:
-        """Return the days that have not been lived yet; one that could not be lived is tried again."""
-        lived = {line.day for line in self.lines(key) if line.pair is not None}
+    def others(self, key: str, code: str) -> int:
+        """Return how many days were lived by other code: they are not scored together with this one's."""
+        return sum(line.pair is not None and line.code != code for line in self.lines(key))
+
+    def open_days(self, key: str, days: Sequence[str], code: str) -> list[str]:
+        """Return the days that this code has not lived yet; one that could not be lived is tried again."""
+        lived = {pair.day for pair in self.pairs(key, code)}
         return [day for day in days if day not in lived]

@@ -179,7 +179,7 @@ def open_history(home: Home, *, sqlite: Path | None, url: str, key: str) -> Hist
     if sqlite is None:
         return HistoryHttp(url, api_key=key)
     if not sqlite.is_file():
-        raise PermanentError(f"{sqlite} does not exist", remedy="name ingest's history.sqlite")
+        raise PermanentError(f"{sqlite} does not exist", remedy="name ingest's history.sqlite3")
     history = SqliteHistory(sqlite, home.site.id, read_only=True)
     history.open()
     return history
