@@ -341,7 +341,7 @@ async def test_a_result_is_kept_when_what_it_does_not_use_changes(monkeypatch: p
     monkeypatch.setattr(backtest_run, "_AHEAD_DAYS", 1)
     span = await read(made_columns(9), 9)
     (part,) = chunks(span.days, lambda day: day.day == date(2026, 1, 12))
-    tasks = [BaseTask(span, part), LivedTask(span, part, {}, "rules")]
+    tasks: list[BaseTask | LivedTask] = [BaseTask(span, part), LivedTask(span, part, {}, "rules")]
     for day, same in ((0, True), (4, False), (8, True)):
         outdoor_c = span.outdoor_c.copy()
         outdoor_c[96 * day + 50] += 1.0
