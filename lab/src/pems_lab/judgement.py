@@ -9,7 +9,7 @@ from pems_common.home import Home
 from pems_lab.comparison import comfort_below_k_h, fair_cost, limit_seconds
 from pems_lab.house_run import RunAccount
 
-__all__ = ["Verdict", "hourly_plans", "judge", "prediction_error_k"]
+__all__ = ["COMFORT_SLACK_K_H", "Verdict", "hourly_plans", "judge", "prediction_error_k"]
 
 MPC_SHARE_MIN = 0.95
 HOURLY_PLANS_MISSING_PER_DAY = 1

@@ -17,7 +17,7 @@ from pems_optimizer.domain.problem import Bools, Floats, RoomSet
 __all__ = ["AirInputs", "RelayHistory", "RoomInputs", "air_input_w", "build_rooms", "joint_step"]
 
 # A model of which little is known yet keeps further from the band's edge. Other tiers are not planned.
-_MARGIN_K = {"prior": 0.3, "control": 0.15}  # about the mean error of a room foreseen four hours ahead
+_MARGIN_K = {"prior": 0.25, "control": 0.15}
 _TAYLOR_TERMS = 15  # the rest is below 0.5^16 / 16!, 1e-18
 
 
