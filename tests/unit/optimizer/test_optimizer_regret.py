@@ -176,7 +176,7 @@ def test_what_a_time_limit_cost_is_the_solvers_part_though_forecasts_came_true(h
 
     def late() -> float:
         asked.append(1)
-        return 0.0 if len(asked) <= 10 else 4.61
+        return 0.0 if len(asked) <= 2 else 4.61
 
     cut = made_case(home, winter_case(home, 1), limit_s=5.0, elapsed_s=late)
     assert not cut[0].complete
