@@ -15,7 +15,7 @@ from pems_common.world import open_world
 from pems_lab.house_run import HouseRun
 from pems_lab.judgement import COMFORT_SLACK_K_H, judge
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HOME = load_home(Path(__file__).parents[2] / "config" / "home.yaml")
 # Noon: the room observers have the evening and the night before the first morning that has to be warm.
