@@ -145,18 +145,18 @@ def _copied(options: BacktestOptions, home: Home, first: date, last: date, conso
     from pems_ingest.adapters.influx_copy import InfluxCopy
     from pems_ingest.adapters.influx_history import InfluxSettings
     from pems_ingest.adapters.sqlite_history import SqliteHistory
-    from pems_lab.backtest.parts import TRAIN_DAYS
+    from pems_lab.backtest.parts import AFTER_DAYS, TRAIN_DAYS
 
     if last < first:
         raise PermanentError(f"{last} is before {first}", remedy="give --to a later day than --from")
     if first.year < _INFLUX_SINCE:
         raise PermanentError(f"--from {first}: no InfluxDB is that old", remedy="give a later day")
-    clock, zone, after = SystemClock(), home.site.zone, TRAIN_DAYS // 4
+    clock, zone = SystemClock(), home.site.zone
     buckets = InfluxSettings().buckets(clock)
     try:
         copy = InfluxCopy(buckets, home, options.default_history.parent, clock)
-        since = local_midnight(first - (TRAIN_DAYS - after) * _DAY, zone)
-        until = local_midnight(last + (after + 1) * _DAY, zone)
+        since = local_midnight(first - (TRAIN_DAYS - AFTER_DAYS) * _DAY, zone)
+        until = local_midnight(last + (AFTER_DAYS + 1) * _DAY, zone)
         fill = copy.fill(since, until, lambda text: console.print(text, markup=False, style="dim"))
         for text in asyncio.run(fill):
             console.print(f"missing: {text}", markup=False)

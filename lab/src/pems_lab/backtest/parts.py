@@ -58,6 +58,7 @@ BACKTEST_ARMS: tuple[BacktestArm, ...] = get_args(BacktestArm)
 
 CHUNK_DAYS = 7
 TRAIN_DAYS = 60
+AFTER_DAYS = TRAIN_DAYS // 4  # of them, at most, after the part that is judged
 LEAST_TRAIN_DAYS = 10
 _DAY_SLOTS, _BEFORE_DAYS, _AHEAD_DAYS = 96, 21, 3
 _POLL_S = 1.0
@@ -126,7 +127,7 @@ def training_days(span: MeasuredSpan, chunk: Chunk) -> int:
 
 def _around(span: MeasuredSpan, chunk: Chunk) -> tuple[int, int]:
     """Slots within which rooms are identified: two months, mostly before the chunk."""
-    until = min(span.count, chunk.days[-1].until + TRAIN_DAYS // 4 * _DAY_SLOTS)
+    until = min(span.count, chunk.days[-1].until + AFTER_DAYS * _DAY_SLOTS)
     return max(0, until - TRAIN_DAYS * _DAY_SLOTS), until
 
 

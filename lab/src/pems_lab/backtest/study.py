@@ -15,6 +15,7 @@ from pems_common.messages import Weather
 from pems_common.timegrid import SLOT, local_midnight
 from pems_common.world import World
 from pems_lab.backtest.parts import (
+    AFTER_DAYS,
     LEAST_TRAIN_DAYS,
     TRAIN_DAYS,
     BacktestArm,
@@ -33,7 +34,6 @@ from pems_lab.measured.world import archived_weather, temperature_scale
 __all__ = ["BacktestRequest", "BacktestResult", "KnownHistory", "run_backtest"]
 
 _DAY = timedelta(days=1)
-_AFTER_DAYS = TRAIN_DAYS // 4
 _BEGIN = "start PEMS (./pems up): it records from then on; or name another file: --history sqlite:PATH"
 _REASONS = 3
 _TOLD_AHEAD = ("price.", "weather.")
@@ -187,8 +187,8 @@ async def _read(request: BacktestRequest, history: KnownHistory) -> MeasuredSpan
     return await read_span(
         request.home,
         history,
-        max(first_at, since - (TRAIN_DAYS - _AFTER_DAYS) * _DAY),
-        max(first_at + SLOT, min(local_midnight(_local(last_at + SLOT, request), zone), until + _AFTER_DAYS * _DAY)),
+        max(first_at, since - (TRAIN_DAYS - AFTER_DAYS) * _DAY),
+        max(first_at + SLOT, min(local_midnight(_local(last_at + SLOT, request), zone), until + AFTER_DAYS * _DAY)),
         spot=None if market is None else market.spot_eur_mwh,
         spot_label="" if market is None else "OTE's files by date",
         rate=None if market is None else market.eur_czk,

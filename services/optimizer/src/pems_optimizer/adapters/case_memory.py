@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pems_common.bus.redis_wire import RedisClient
 from pems_common.errors import UnavailableError
+from pems_optimizer.adapters.plan_memory import KEEP_NEWEST
 from pems_optimizer.adapters.redis_calls import RedisCalls
 from pems_optimizer.domain.plan_case import PlanCase, case_bytes
 
@@ -17,17 +18,6 @@ __all__ = ["KEPT_CASES", "CaseMemory", "FolderCases", "RedisCases", "WaitingCase
 
 KEPT_S = 24 * 3600  # wall time
 KEPT_CASES = 60  # of a site: with MOST_BYTES at most 60 MB of it, 3 MB as they are
-
-# KEYS: index of the site's cases (by plan_no), this case. ARGV: packed case, plan_no, plan id, seconds, cases, prefix.
-_KEEP = """
-redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[4])
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-local last = -1 - tonumber(ARGV[5])
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, last)) do redis.call('DEL', ARGV[6] .. id) end
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, last)
-return 1
-"""
 
 
 class CaseMemory(Protocol):
@@ -61,7 +51,7 @@ class RedisCases:
     def __init__(self, redis: RedisCalls, *, kept: int = KEPT_CASES, kept_s: int = KEPT_S) -> None:
         """Keep so many cases of a site for so many wall seconds."""
         self._redis, self._kept, self._kept_s = redis, kept, kept_s
-        self._keep = redis.client.register_script(_KEEP)
+        self._keep = redis.client.register_script(KEEP_NEWEST)
 
     async def keep(self, case: PlanCase) -> None:
         """Keep a case until it is taken."""

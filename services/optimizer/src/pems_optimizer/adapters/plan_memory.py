@@ -12,14 +12,14 @@ from pems_optimizer.adapters.redis_calls import RedisCalls
 from pems_optimizer.domain.plan_record import PlanRecord, read_record, record_bytes
 from pems_optimizer.domain.problem_store import StoreError
 
-__all__ = ["InMemoryPlans", "PlanMemory", "RedisPlans"]
+__all__ = ["KEEP_NEWEST", "InMemoryPlans", "PlanMemory", "RedisPlans"]
 
 KEPT_S = 3 * 3600  # wall time
 KEPT_PLANS = 30  # of a site: with MOST_BYTES at most 45 MB of it
 _log = get_logger("plan")
 
-# KEYS: index of the site's plans (by plan_no), this plan. ARGV: packed plan, plan_no, plan id, seconds, plans, prefix.
-_KEEP = """
+# KEYS: index of a site's entries (by plan_no), this one. ARGV: packed, plan_no, plan id, seconds, entries, prefix.
+KEEP_NEWEST = """
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[4])
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
@@ -110,7 +110,7 @@ class RedisPlans:
     def __init__(self, redis: RedisCalls, *, kept: int = KEPT_PLANS, kept_s: int = KEPT_S) -> None:
         """Keep so many plans of a site for so many wall seconds."""
         self._redis, self._kept, self._kept_s = redis, kept, kept_s
-        self._keep = redis.client.register_script(_KEEP)
+        self._keep = redis.client.register_script(KEEP_NEWEST)
 
     async def keep(self, record: PlanRecord) -> None:
         """Keep a plan's making."""
