@@ -337,6 +337,7 @@ async def test_a_result_belongs_to_what_it_was_made_from() -> None:
 
 async def test_a_result_is_kept_when_what_it_does_not_use_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backtest_run, "TRAIN_DAYS", 4)
+    monkeypatch.setattr(backtest_run, "AFTER_DAYS", 1)
     monkeypatch.setattr(backtest_run, "_BEFORE_DAYS", 1)
     monkeypatch.setattr(backtest_run, "_AHEAD_DAYS", 1)
     span = await read(made_columns(9), 9)
