@@ -10,7 +10,7 @@ from tests.unit.controller.controller_kit import START, Rig, battery_plan, first
 
 from pems_controller.domain.decide import HouseInputs, decide_house
 from pems_controller.domain.inverter_modes import target_of
-from pems_controller.domain.limits import apply_limits, expected_import_w
+from pems_controller.domain.limits import ImportKeep, apply_limits, expected_import_w
 from pems_controller.domain.overrides import Override
 from pems_controller.domain.plan_follow import HeldPlan
 from pems_controller.domain.prices import view_prices
@@ -80,6 +80,8 @@ def check_inside(state: HouseState, asked: Any, limited: Any) -> None:
             assert not wish.on
             reasons = {c.limit for c in clamps} | ({"room_max_c"} if (room.temperature_c or 0) > 25 else set())
             assert reasons & {"room_max_c", "heating_max_w", "import_max_w"}
+        if room.fresh and room.temperature_c is not None and room.temperature_c < LIMITS.room_min_c:
+            assert "import_keep_w" not in {c.limit for c in clamps}, "no peak is worth a cold room"
         if asked is not None and wish != asked[f"room:{name}"]:
             assert clamps
     assert heating_w <= LIMITS.heating_max_w
@@ -105,9 +107,10 @@ def check_inside(state: HouseState, asked: Any, limited: Any) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(houses, wishes, st.none() | st.floats(0, 4_000))
-def test_limits_hold_for_any_wish_in_any_state(state: HouseState, asked, floor_held_s):
-    check_inside(state, asked, apply_limits(HOME, state, asked, floor_held_s=floor_held_s))
+@given(houses, wishes, st.none() | st.floats(0, 4_000), st.none() | st.floats(-1e4, 1e5))
+def test_limits_hold_for_any_wish_in_any_state(state: HouseState, asked, floor_held_s, keep_w):
+    keep = None if keep_w is None else ImportKeep(keep_w, frozenset(asked))
+    check_inside(state, asked, apply_limits(HOME, state, asked, floor_held_s=floor_held_s, keep=keep))
 
 
 overrides = st.fixed_dictionaries(
@@ -133,7 +136,8 @@ def test_limits_hold_for_any_decision_of_the_whole_house(state, given_overrides,
             HOME, START, slots=slots, battery=rows, ev_power_w=(11_000.0,) * slots, water_on=(True,) * slots
         )
         made_rooms = {n: r.model_copy(update={"relay_on": (relay_on,) * slots}) for n, r in made.rooms.items()}
-        plan = HeldPlan(made.model_copy(update={"rooms": made_rooms}), START, 0.0)
+        keep_w = 6_000.0 if relay_on else None
+        plan = HeldPlan(made.model_copy(update={"rooms": made_rooms, "import_keep_w": keep_w}), START, 0.0)
     until = START + timedelta(days=1)
     running = {d: Override(d, action, params, until, "me", 1) for d, (action, params) in given_overrides.items()}
     known = prices(START - timedelta(hours=12), [float(i % 7) for i in range(192)]) if priced else None

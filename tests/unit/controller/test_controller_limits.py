@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.unit.controller.controller_kit import START, first_house, small_home
 
-from pems_controller.domain.limits import apply_limits, expected_import_w, violations
+from pems_common.comfort import comfort_band_c
+from pems_controller.domain.limits import ImportKeep, apply_limits, expected_import_w, violations
 from pems_controller.domain.state import (
     BatteryState,
     BatteryWish,
@@ -21,6 +22,7 @@ from pems_controller.domain.state import (
 
 HOME = small_home()
 FIRST = first_house()
+LOW_C, _ = comfort_band_c(HOME, "big", START)
 
 
 def house(temperature_c: float = 21.0, relay: RelayState = RelayState(False), **changes) -> HouseState:  # noqa: B008
@@ -102,6 +104,100 @@ def test_the_car_gives_way_by_as_much_as_is_needed():
     limited = apply_limits(HOME, state, {"ev": EvWish(11_000)})
     assert limited["ev"].wish == EvWish(float(17_250 - 3_000 - 8_000))
     assert limits_of(limited, "ev") == ["import_max_w"]
+
+
+BOTH = frozenset({"ev", "battery"})
+
+
+def drawing(load_w: float) -> HouseState:
+    return house(battery=BatteryState(True, 60.0, 0.0, load_w, 0.0, load_w))
+
+
+def test_charging_is_slowed_to_keep_the_peak_that_the_plan_counted_on():
+    keep = ImportKeep(9_000.0, BOTH)
+    car = apply_limits(HOME, drawing(2_500.0), {"ev": EvWish(8_000)}, keep=keep)
+    assert car["ev"].wish == EvWish(6_500.0)
+    assert limits_of(car, "ev") == ["import_keep_w"]
+    battery = apply_limits(HOME, drawing(5_200.0), {"battery": BatteryWish("charge_from_grid", 5_000)}, keep=keep)
+    assert battery["battery"].wish == BatteryWish("charge_from_grid", 2_500.0, 100.0)
+    assert limits_of(battery, "battery") == ["import_keep_w"]
+
+
+@pytest.mark.parametrize(
+    ("charging_w", "load_w", "sent_w"),
+    [
+        (5_000.0, 4_250.0, 5_000.0),
+        (5_000.0, 4_350.0, 2_500.0),
+        (2_500.0, 4_250.0, 2_500.0),
+        (2_500.0, 3_050.0, 2_500.0),
+        (2_500.0, 2_950.0, 5_000.0),
+        (0.0, 4_250.0, 5_000.0),
+    ],
+)
+def test_a_slowed_battery_comes_back_only_when_there_is_room(charging_w: float, load_w: float, sent_w: float):
+    """The rate is a register of the inverter, with so many writes a day."""
+    state = house(battery=BatteryState(True, 60.0, -charging_w, load_w + charging_w, 0.0, load_w))
+    limited = apply_limits(
+        HOME, state, {"battery": BatteryWish("charge_from_grid", 5_000)}, keep=ImportKeep(9_000.0, BOTH)
+    )
+    assert limited["battery"].wish.power_w == sent_w
+
+
+@pytest.mark.parametrize("load_w", [0.0, 1_000.0, 1_299.0])
+def test_what_is_below_the_peak_or_a_little_above_it_goes_on_as_planned(load_w: float):
+    limited = apply_limits(HOME, drawing(load_w), {"ev": EvWish(8_000)}, keep=ImportKeep(9_000.0, BOTH))
+    assert limited["ev"].wish == EvWish(8_000)
+
+
+def test_no_peak_is_worth_switching_charging_off():
+    keep = ImportKeep(3_000.0, BOTH)
+    limited = apply_limits(HOME, drawing(9_000.0), {"ev": EvWish(2_000)}, keep=keep)
+    assert limited["ev"].wish == EvWish(HOME.ev.power_min_w)
+    limited = apply_limits(HOME, drawing(9_000.0), {"battery": BatteryWish("charge_from_grid", 3_000)}, keep=keep)
+    assert limited["battery"].wish == BatteryWish("charge_from_grid", HOME.battery.dispatch_min_w, 100.0)
+
+
+def test_a_peak_binds_nobody_who_does_not_follow_the_plan():
+    wishes = {"ev": EvWish(8_000), "room:big": RoomWish(True), "battery": BatteryWish("charge_from_grid", 2_000)}
+    free = apply_limits(HOME, drawing(2_000.0), wishes)
+    kept = apply_limits(HOME, drawing(2_000.0), wishes, keep=ImportKeep(3_000.0, frozenset({"room:small"})))
+    assert kept == free
+    assert on(kept, "room:big")
+
+
+@pytest.mark.parametrize(
+    ("temperature_c", "relay", "heated"),
+    [
+        (LOW_C - 0.1, RelayState(False), False),
+        (LOW_C - 0.31, RelayState(False), True),
+        (LOW_C - 0.1, RelayState(True), True),
+        (LOW_C - 0.1, RelayState(None), True),
+    ],
+)
+def test_a_room_waits_for_its_heat_only_while_it_is_hardly_below_its_band(
+    temperature_c: float, relay: RelayState, heated: bool
+):
+    keep = ImportKeep(4_000.0, frozenset({"room:big"}))
+    state = replace(house(temperature_c, relay), battery=drawing(2_000.0).battery)
+    limited = apply_limits(HOME, state, {"room:big": RoomWish(True)}, keep=keep)
+    assert on(limited, "room:big") is heated
+    assert limits_of(limited, "room:big") == ([] if heated else ["import_keep_w"])
+    unknown = replace(state, rooms=dict.fromkeys(HOME.rooms, RoomState(None, False, relay)))
+    assert on(apply_limits(HOME, unknown, {"room:big": RoomWish(True)}, keep=keep), "room:big")
+
+
+def test_of_rooms_about_to_be_heated_the_one_that_needs_it_least_waits():
+    rooms = {"big": RoomState(LOW_C - 0.2, True, RelayState(False)), "small": RoomState(LOW_C, True, RelayState(False))}
+    state = replace(drawing(2_000.0), rooms=rooms)
+    keep = ImportKeep(2_000.0 + HOME.rooms["big"].heat_w, frozenset({"room:big", "room:small"}))
+    limited = apply_limits(HOME, state, {"room:big": RoomWish(True), "room:small": RoomWish(True)}, keep=keep)
+    assert on(limited, "room:big")
+    assert not on(limited, "room:small")
+
+
+def test_a_peak_above_the_breaker_does_not_lift_the_breaker():
+    limited = apply_limits(HOME, drawing(8_000.0), {"ev": EvWish(11_000)}, keep=ImportKeep(40_000.0, BOTH))
+    assert limited["ev"].wish == EvWish(float(17_250 - 3_000 - 8_000))
 
 
 def test_what_already_runs_is_not_counted_twice():

@@ -9,6 +9,7 @@ from tests.unit.optimizer.optimizer_cases import START, first_house, small_home,
 
 from pems_common.messages import EvReading, Plan, PlanInputs
 from pems_optimizer.domain.assemble import assemble
+from pems_optimizer.domain.month_peak import MonthPeak
 from pems_optimizer.domain.planning import Ask, make_plan, make_rule_plan
 from pems_optimizer.domain.risk import plan_risk
 
@@ -139,6 +140,16 @@ def test_the_rule_plan_can_be_made_alone(home, known):
     assert body.fallback_mode
     assert body.cost.total == body.baseline_total_czk
     assert set(body.battery.intent) <= {"self_consume", "charge_from_grid", "hold"}
+
+
+def test_it_says_what_peak_it_keeps_below(home, known):
+    peak_w = make_rule_plan(home, known, INPUTS, ask(), "because").peak_import_w
+    month = MonthPeak(f"{START:%Y-%m}", peak_w + 1_000.0)
+    higher = replace(known, remembered=replace(known.remembered, month_peak=month))
+    assert make_rule_plan(home, known, INPUTS, ask(), "because").import_keep_w == peak_w
+    assert make_rule_plan(home, higher, INPUTS, ask(), "because").import_keep_w == pytest.approx(peak_w + 1_000.0)
+    free = home.model_copy(update={"grid": home.grid.model_copy(update={"peak_czk_kw": 0.0})})
+    assert make_rule_plan(free, higher, INPUTS, ask(), "because").import_keep_w is None
 
 
 def test_what_cannot_be_kept_is_named(home, known):

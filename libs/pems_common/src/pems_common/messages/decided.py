@@ -108,6 +108,8 @@ class Plan(Body):
         grid_power_w: Expected mean, + = import.
         ev_power_w: Charging power.
         net_cost_czk: Money for energy bought less sold over the horizon.
+        import_keep_w: Import (15-min mean) above which it costs more: its own peak, or the month's where that is
+            higher. None where peaks cost nothing.
         price_czk_kwh: Shadow price of energy: what one more kWh in each slot would cost, battery and peak counted.
         baseline_total_czk: The rules' cost for the same horizon, on the same forecasts, comfort counted as the plan's.
         fallback_mode: True where a rule plan stands in for the optimizer.
@@ -133,6 +135,7 @@ class Plan(Body):
     scenario_costs: tuple[ScenarioCost, ...] = ()
     net_cost_czk: float
     peak_import_w: float
+    import_keep_w: float | None = None
     self_consumption_rate: float | None = None
     price_czk_kwh: tuple[float, ...] = ()
     baseline_total_czk: float | None = None

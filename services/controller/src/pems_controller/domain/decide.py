@@ -12,7 +12,7 @@ from pems_common.home import Home
 from pems_common.messages import Clamp, Mode, Thermal
 from pems_controller.domain import overrides, safety
 from pems_controller.domain.ladder import Conditions, Decision, decide
-from pems_controller.domain.limits import apply_limits
+from pems_controller.domain.limits import ImportKeep, apply_limits
 from pems_controller.domain.overrides import Override
 from pems_controller.domain.plan_follow import HeldPlan, plan_wish, trust
 from pems_controller.domain.prices import PriceView
@@ -130,11 +130,14 @@ def decide_house(home: Home, inputs: HouseInputs) -> dict[str, Decided]:
     first = {device: _decide_one(home, device, inputs) for device in home.device_names}
     wishes = {device: wish for device, (_, wish, _) in first.items()}
     live = {device: wish for device, wish in wishes.items() if first[device][0].live}
+    keep_w = None if inputs.plan is None else inputs.plan.plan.import_keep_w
+    followers = frozenset(device for device, (decision, _, _) in first.items() if decision.acts_as == "mpc")
+    keep = None if keep_w is None else ImportKeep(keep_w, followers)
     limited: dict[str, Limited] = {}
     if len(live) < len(wishes):
-        limited.update(apply_limits(home, inputs.state, wishes, floor_held_s=inputs.floor_held_s))
+        limited.update(apply_limits(home, inputs.state, wishes, floor_held_s=inputs.floor_held_s, keep=keep))
     if live:
-        limited.update(apply_limits(home, inputs.state, live, floor_held_s=inputs.floor_held_s))
+        limited.update(apply_limits(home, inputs.state, live, floor_held_s=inputs.floor_held_s, keep=keep))
     return {
         device: Decided(device, decision, limited[device].wish, limited[device].clamps, _BY[decision.acts_as], until)
         for device, (decision, _, until) in first.items()

@@ -1,14 +1,15 @@
 """Hard limits on everything that is sent, whoever asked for it; each change is reported as a clamp.
 
-Order: the room's own temperature limits, minimum on/off times, then what rooms may draw together, then the main
-breaker. Minimum times give way in exactly two cases, both only towards off: a room above its upper limit, and too
-much power at once (heating limit or breaker) when nothing else is left to switch off.
+Order: the room's own temperature limits, minimum on/off times, then what rooms may draw together, then the peak that
+the plan keeps below (no limit: for it only what can wait a little waits), then the main breaker. Minimum times give
+way in exactly two cases, both only towards off: a room above its upper limit, and too much power at once (heating
+limit or breaker) when nothing else is left to switch off.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from pems_common.comfort import comfort_target_c
+from pems_common.comfort import comfort_band_c, comfort_target_c
 from pems_common.home import Home
 from pems_common.messages import Clamp
 from pems_controller.domain.battery_limits import limit_battery
@@ -24,13 +25,29 @@ from pems_controller.domain.state import (
     Wish,
 )
 
-__all__ = ["apply_limits", "expected_import_w", "violations"]
+__all__ = ["ImportKeep", "apply_limits", "expected_import_w", "violations"]
 
 IMPORT_MARGIN_W = 2_000.0  # for what the rest of the house switches on between two ticks
 CHARGE_MARGIN_W = 3_000.0  # the car and the battery leave room for a kettle and an oven: they can wait
 _UNKNOWN_HOUSE_W = 2_000.0
 _FORCED_NEED = 1_000.0
 _CHARGE_STEP_W = 500.0  # charging gives way in steps: each change of the rate is a register write
+_KEEP_SLACK_W = 300.0  # a plan may run at its own peak for hours: noise of the meter is not answered
+_KEEP_BELOW_K = 0.3  # a room so much below its band is heated, whatever the peak
+_KEEP_ROOM_W = 1_000.0  # and the battery, once slowed, is not told otherwise before there is so much room
+
+
+@dataclass(frozen=True)
+class ImportKeep:
+    """Import that a plan keeps below.
+
+    Attributes:
+        import_w: 15-min mean above which import costs more.
+        followers: Devices that follow this plan; others have their own reasons.
+    """
+
+    import_w: float
+    followers: frozenset[str]
 
 
 class _Draft:
@@ -166,6 +183,45 @@ def _limit_battery(home: Home, state: HouseState, draft: _Draft, floor_held_s: f
         draft.clamps["battery"] += limited.clamps
 
 
+def _keep_peak(home: Home, state: HouseState, draft: _Draft, keep: ImportKeep) -> None:
+    """Let wait what can, where the house draws more than its plan thought: car, battery, rooms about to be heated.
+
+    Charging is slowed and not switched off, so that nothing flaps with each kettle. The battery, whose rate is a
+    register, is slowed to the least useful power at once, and comes back when there is room to spare. Rooms that
+    are heated already go on; those to be switched on wait while they are hardly below their band.
+    """
+
+    def over_w() -> float:
+        return expected_import_w(home, state, draft.wishes) - keep.import_w
+
+    ev, battery = draft.wishes.get("ev"), draft.wishes.get("battery")
+    if "ev" in keep.followers and home.ev is not None and isinstance(ev, EvWish) and over_w() > _KEEP_SLACK_W:
+        slower_w = float(int(max(home.ev.power_min_w, ev.power_w - over_w())))
+        if slower_w < ev.power_w:
+            draft.change("ev", EvWish(slower_w), "import_keep_w", ev.power_w, slower_w)
+    if "battery" in keep.followers and home.battery is not None and isinstance(battery, BatteryWish):
+        least_w = max(home.battery.dispatch_min_w, 0.5 * battery.power_w)
+        slowed = state.battery.fresh and 0.0 < -state.battery.power_w < 0.5 * (least_w + battery.power_w)
+        over = over_w() > (-_KEEP_ROOM_W if slowed else _KEEP_SLACK_W)
+        if battery.intent == "charge_from_grid" and least_w < battery.power_w and over:
+            draft.change("battery", replace(battery, power_w=least_w), "import_keep_w", battery.power_w, least_w)
+    for device in _rooms_to_shed(home, state, draft):
+        if over_w() <= _KEEP_SLACK_W:
+            break
+        if device in keep.followers and _can_wait(home, state, device):
+            draft.switch(device, False, "import_keep_w")
+
+
+def _can_wait(home: Home, state: HouseState, device: str) -> bool:
+    """Whether a room that is to be switched on is warm enough to wait for it."""
+    name = device.partition(":")[2]
+    room = state.rooms[name]
+    if room.relay.on is not False or not room.fresh or room.temperature_c is None:
+        return False
+    low_c, _ = comfort_band_c(home, name, state.at)
+    return room.temperature_c >= max(low_c - _KEEP_BELOW_K, home.control.limits.room_min_c)
+
+
 def _limit_import(home: Home, state: HouseState, draft: _Draft, floor_held_s: float | None) -> None:
     """Main breaker: the car gives way first, then battery charging, water, and rooms by lowest need."""
 
@@ -201,6 +257,7 @@ def apply_limits(
     wishes: Mapping[str, Wish],
     *,
     floor_held_s: float | None = None,
+    keep: ImportKeep | None = None,
 ) -> dict[str, Limited]:
     """Bring wishes inside the hard limits.
 
@@ -209,6 +266,7 @@ def apply_limits(
         state: What is measured.
         wishes: One per device that acts.
         floor_held_s: How long the battery has been held at its lower SoC limit [house s]; None when it is not.
+        keep: Import that a plan keeps below; None where nothing does.
 
     Returns:
         The wishes that may be sent, each with the clamps that changed it.
@@ -221,6 +279,8 @@ def apply_limits(
         if _heating_w(home, draft.wishes) <= home.control.limits.heating_max_w:
             break
         draft.switch(device, False, "heating_max_w")
+    if keep is not None:
+        _keep_peak(home, state, draft, keep)
     _limit_import(home, state, draft, floor_held_s)
     return {device: Limited(wish, tuple(draft.clamps[device])) for device, wish in draft.wishes.items()}
 

@@ -169,6 +169,9 @@ def plan_body(problem: PlanningProblem, plan: Verified, head: PlanHead) -> Plan:
         scenario_costs=head.scenario_costs,
         net_cost_czk=round(plan.net_cost, 4),
         peak_import_w=round(plan.peak_w, 1),
+        import_keep_w=None
+        if problem.weights.peak_czk_kw <= 0.0
+        else round(max(plan.peak_w, problem.grid.peak_so_far_w), 1),
         price_czk_kwh=() if head.price_czk_kwh is None else tuple(np.round(head.price_czk_kwh, 4).tolist()),
         self_consumption_rate=_self_consumption(problem, plan),
         baseline_total_czk=None if head.baseline_total_czk is None else round(head.baseline_total_czk, 4),
