@@ -140,7 +140,7 @@ def test_a_slowed_battery_comes_back_only_when_there_is_room(charging_w: float, 
     limited = apply_limits(
         HOME, state, {"battery": BatteryWish("charge_from_grid", 5_000)}, keep=ImportKeep(9_000.0, BOTH)
     )
-    assert limited["battery"].wish.power_w == sent_w
+    assert limited["battery"].wish == BatteryWish("charge_from_grid", sent_w, 100.0)
 
 
 @pytest.mark.parametrize("load_w", [0.0, 1_000.0, 1_299.0])
