@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from pems_common.home import Home, load_home
-from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
+from pems_lab.arms.jobs import Job, WorldChoice, code_version, stretches
 from pems_lab.arms.run import ARMS, Arm, Stretch
 from pems_lab.arms.table import ArmRow, arm_rows, gained, habits, joined, readable
+from pems_lab.resumable import finish
 from pems_lab.shadow.arms import arm_pairs
 from pems_lab.shadow.strategy_meter import weeks
 

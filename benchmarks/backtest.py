@@ -25,13 +25,13 @@ from pems_common.home import Home, load_home
 from pems_common.timegrid import local_midnight
 from pems_ingest.adapters.sqlite_history import SqliteHistory
 from pems_lab.arms.jobs import Job, WorldChoice, code_version
-from pems_lab.arms.jobs import finish as finish_arms
 from pems_lab.arms.owner_rules import OldHabits
 from pems_lab.arms.run import Arm, Stretch
-from pems_lab.backtest.parts import BACKTEST_ARMS, LEAST_TRAIN_DAYS, BacktestArm, quiet
+from pems_lab.backtest.parts import BACKTEST_ARMS, LEAST_TRAIN_DAYS, BacktestArm
 from pems_lab.backtest.study import BacktestRequest, run_backtest
 from pems_lab.comparison import fair_cost
 from pems_lab.measured.record import record_house
+from pems_lab.resumable import finish, silence
 
 ROOT = Path(__file__).resolve().parents[1]
 DAY = timedelta(days=1)
@@ -106,7 +106,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.days < 3 or options.before + options.after < LEAST_TRAIN_DAYS + 2:
         parser.error(f"at least 3 judged days, and {LEAST_TRAIN_DAYS + 2} before and after them")
-    quiet()
+    with silence():
+        return _held_against_truth(options)
+
+
+def _held_against_truth(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     choice = _choice(options)
     home = choice.home(load_home(options.home))
@@ -134,9 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     jobs = [Job(options.home, choice, arm, stretch) for arm in wanted]
     found = {
         job.arm: result["truth"]
-        for job, result in finish_arms(
-            jobs, options.out / "truth", processes=options.jobs, version=code_version(), say=_say
-        )
+        for job, result in finish(jobs, options.out / "truth", processes=options.jobs, version=code_version(), say=_say)
     }
     base = fair_cost(home, found["b1"], found["b1"]).total
     failures = []

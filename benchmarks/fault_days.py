@@ -29,8 +29,9 @@ from pems_common.home import load_home
 from pems_common.timegrid import local_midnight
 from pems_house.domain.plant import StartState
 from pems_lab.arms.jobs import WorldChoice
-from pems_lab.faults.day import DayResult, live_day, silence
+from pems_lab.faults.day import DayResult, live_day
 from pems_lab.faults.draw import FaultDay, draw_faults
+from pems_lab.resumable import silence
 
 ROOT = Path(__file__).resolve().parents[1]
 MPC_PCT, MPC_GOAL_PCT = 97.0, 99.5

@@ -27,9 +27,10 @@ from benchmarks._pictures import grouped_bars, lines_over_days
 from benchmarks.arms import arms_of, gates
 
 from pems_common.home import load_home
-from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
+from pems_lab.arms.jobs import Job, WorldChoice, code_version, stretches
 from pems_lab.arms.run import Arm, Stretch
 from pems_lab.arms.table import ArmRow, arm_rows, gained, joined
+from pems_lab.resumable import finish
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTHS = ("2025-01", "2025-04", "2025-07")

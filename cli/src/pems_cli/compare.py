@@ -13,9 +13,10 @@ from pems_cli.shadow import print_verdict
 from pems_cli.studies import FAILED, SUCCESS, WRONG_INPUT, WrongInput, telling_wrong_input
 from pems_common.errors import PemsError, PermanentError
 from pems_common.home import load_home
-from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
+from pems_lab.arms.jobs import Job, WorldChoice, code_version, stretches
 from pems_lab.arms.run import Arm, Stretch
 from pems_lab.paired import GateTerms, judged
+from pems_lab.resumable import finish
 from pems_lab.shadow.arms import arm_pairs
 from pems_lab.shadow.days import refuse_other_house
 

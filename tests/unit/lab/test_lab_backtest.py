@@ -4,7 +4,7 @@ import asyncio
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,12 @@ from pems_house.domain.plant import Plant
 from pems_lab.backtest import parts as backtest_run
 from pems_lab.backtest.accounts import DayAccount, Lived, Stores, accounts, fair_czk, measured_lived, replayed
 from pems_lab.backtest.own_house import OwnHouse
-from pems_lab.backtest.parts import BacktestArm, BaseTask, Chunk, LivedTask, chunks, finish, identified, training_days
+from pems_lab.backtest.parts import BacktestArm, BaseTask, Chunk, LivedTask, chunks, identified, training_days
 from pems_lab.backtest.study import BacktestRequest, run_backtest
 from pems_lab.backtest.verdict import JudgedDay, block_means, judged, month_rows
 from pems_lab.measured.span import MeasuredDay
 
 CELLS = Battery(10_000.0, 0.92, 5_300.0, 2_450.0, 0.0)
-
-
-@pytest.fixture(autouse=True)
-def _talk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backtest_run, "quiet", lambda: None)
 
 
 def days(count: int, spoilt: Sequence[int] = ()) -> list[MeasuredDay]:
@@ -280,44 +275,6 @@ def test_no_day_is_no_verdict() -> None:
 
 
 # --- its work ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A task that only counts."""
-
-    name: str
-    weight: int = 2
-
-    def key(self, version: str) -> str:
-        return self.name
-
-    def done(self, tell: Any) -> dict[str, Any]:
-        if self.name == "breaks":
-            raise KeyboardInterrupt
-        RAN.append(self.name)
-        tell(1)
-        tell(2)
-        return {"name": self.name}
-
-
-RAN: list[str] = []
-
-
-def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
-    RAN.clear()
-    said: list[str] = []
-    todo: list[Any] = [Counted("a"), Counted("breaks"), Counted("b")]
-    with pytest.raises(KeyboardInterrupt):
-        list(finish(todo, tmp_path, processes=1, say=said.append))
-    assert RAN == ["a"]
-    assert any("2 of 6 days" in line and "left" in line for line in said)
-    found = dict(finish([todo[0], todo[2]], tmp_path, processes=1, say=said.append))
-    assert RAN == ["a", "b"]
-    assert found[todo[0]] == {"name": "a"}
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(PemsError, match="broken"):
-        list(finish([todo[0]], tmp_path, processes=1, say=said.append))
 
 
 async def test_a_result_belongs_to_what_it_was_made_from() -> None:

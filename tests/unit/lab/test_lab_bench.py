@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from benchmarks import arms, results
 
-from pems_lab.arms import jobs as arm_jobs
 from pems_lab.arms import run as arm_run
 from pems_lab.arms.table import ArmRow
 
@@ -46,7 +45,6 @@ GOOD = replace(
 @pytest.fixture
 def short_days(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arm_run, "_DAY", timedelta(minutes=20))
-    monkeypatch.setattr(arm_jobs, "_quiet", lambda: None)
 
 
 def figures(text: str) -> list[dict[str, Any]]:

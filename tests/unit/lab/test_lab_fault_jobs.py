@@ -64,8 +64,9 @@ def test_a_finished_day_is_read_and_an_interrupted_run_goes_on(tmp_path: Path, l
     both = list(finish_days(STUDY, range(3), tmp_path, processes=1, say=said.append))
     assert lived == [0, 1, 2]
     assert both[:2] == [json.loads(json.dumps(day)) for day in first]
-    assert "2 of 3 days were finished before" in said
-    assert any(line.startswith("1 of 1: day 2") for line in said)
+    assert "2 of 3 parts were finished before" in said
+    assert any(line.startswith("day 2 (") for line in said)
+    assert any(line.startswith("1 of 1 days") for line in said)
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000.json", "00001.json", "00002.json"]
 
 

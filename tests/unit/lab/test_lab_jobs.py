@@ -11,8 +11,9 @@ import pytest
 from pems_common.errors import PemsError
 from pems_lab.arms import jobs as arm_jobs
 from pems_lab.arms import run as arm_run
-from pems_lab.arms.jobs import Job, WorldChoice, code_version, finish, stretches
+from pems_lab.arms.jobs import Job, WorldChoice, code_version, stretches
 from pems_lab.arms.run import Stretch
+from pems_lab.resumable import finish
 
 HOME_FILE = Path(__file__).parents[3] / "config" / "home.yaml"
 NOON = datetime(2026, 1, 13, 11, tzinfo=UTC)
@@ -22,7 +23,6 @@ JOB = Job(HOME_FILE, WorldChoice("generated"), "b0", Stretch(NOON, days=1, settl
 @pytest.fixture(autouse=True)
 def _short_days(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arm_run, "_DAY", timedelta(minutes=20))
-    monkeypatch.setattr(arm_jobs, "_quiet", lambda: None)
 
 
 def run(jobs: list[Job], folder: Path, said: list[str]) -> dict[Job, dict[str, Any]]:
@@ -34,7 +34,7 @@ def test_a_finished_arm_is_read_and_an_interrupted_comparison_goes_on(
 ) -> None:
     other, said = replace(JOB, arm="b1"), list[str]()
     first = run([JOB], tmp_path, said)
-    assert any("1 of 1 arm-days" in line for line in said)
+    assert any("1 of 1 days" in line for line in said)
     ran: list[str] = []
     really = arm_run.run_arm
 

@@ -5,37 +5,31 @@ rooms are identified from the days around it, never from its own.
 """
 
 import asyncio
-import logging
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from hashlib import blake2b
-from json import JSONDecodeError, dumps, loads
+from json import dumps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import Any, Literal, get_args
 
 import numpy as np
-import structlog
 
-from pems_common.errors import PemsError
 from pems_common.history import Point
 from pems_common.home import Home
 from pems_common.messages import RoomModel, Weather
 from pems_common.timegrid import SLOT
 from pems_forecaster.domain.room_fit.identify import identify_house
 from pems_forecaster.domain.rooms import prior_models
-from pems_lab.arms.jobs import code_version
 from pems_lab.backtest.accounts import DayAccount, PlantWatch, accounts, measured_lived, replayed
 from pems_lab.backtest.own_house import OwnHouse, house_series
 from pems_lab.backtest.own_house_stores import BatteryFound, found_battery
 from pems_lab.house_run import HouseRun
 from pems_lab.measured.span import MeasuredDay, MeasuredSpan
 from pems_lab.measured.world import MeasuredWorld
+from pems_lab.resumable import Tell
 from pems_optimizer.adapters.plan_memory import InMemoryPlans
 from pems_optimizer.plan_work import Worker
 
@@ -47,9 +41,7 @@ __all__ = [
     "LivedTask",
     "account_from_json",
     "chunks",
-    "finish",
     "identified",
-    "quiet",
     "training_days",
 ]
 
@@ -61,7 +53,6 @@ TRAIN_DAYS = 60
 AFTER_DAYS = TRAIN_DAYS // 4  # of them, at most, after the part that is judged
 LEAST_TRAIN_DAYS = 10
 _DAY_SLOTS, _BEFORE_DAYS, _AHEAD_DAYS = 96, 21, 3
-_POLL_S = 1.0
 _SCHEMA = 2
 _ONE_DAY = timedelta(days=1)
 
@@ -177,7 +168,7 @@ class BaseTask:
         around, _ = _cut(self.span, self.chunk, *_around(self.span, self.chunk))
         return f"{self.chunk.name}-as-it-was-{_digest((near, around), chunk, version)}"
 
-    def done(self, tell: Callable[[int], None]) -> dict[str, Any]:
+    def done(self, tell: Tell) -> dict[str, Any]:
         """Do it."""
         models = identified(self.span, self.chunk)
         tell(1)
@@ -233,13 +224,13 @@ class LivedTask:
         told = _digest((near,), chunk, how, battery, round(self.scale, 6), self.seed, self.learn)
         return f"{self.chunk.name}-{self.arm}-{told}"
 
-    def done(self, tell: Callable[[int], None]) -> dict[str, Any]:
+    def done(self, tell: Tell) -> dict[str, Any]:
         """Do it."""
         with ExitStack() as folders:
             kept = Path(folders.enter_context(TemporaryDirectory())) if self.learn else None
             return asyncio.run(self._live(tell, kept))
 
-    async def _live(self, tell: Callable[[int], None], kept: Path | None) -> dict[str, Any]:
+    async def _live(self, tell: Tell, kept: Path | None) -> dict[str, Any]:
         span, chunk = _near(self.span, self.chunk)
         found = _battery(self.span, self.chunk)
         models = {room: RoomModel.read(model) for room, model in self.models.items()}
@@ -335,113 +326,3 @@ def _digest(used: Sequence[MeasuredSpan], chunk: Chunk, *how: object) -> str:
                 if isinstance(array, np.ndarray):
                     digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-# --- doing it ------------------------------------------------------------------------------------
-
-Task = BaseTask | LivedTask
-
-
-def finish(
-    tasks: Sequence[Task], folder: Path, *, processes: int, say: Callable[[str], None]
-) -> Iterator[tuple[Task, dict[str, Any]]]:
-    """Do the tasks that have no result yet, and yield each with its result as it is there.
-
-    Args:
-        tasks: What is wanted.
-        folder: Where results are and go: a task that is finished is never done again.
-        processes: How many run at once; 1 runs them in this process.
-        say: Is told how far it is.
-
-    Raises:
-        PemsError: A result on disk is broken.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    version = code_version()
-    waiting: list[tuple[Task, str]] = []
-    for task in tasks:
-        key = task.key(version)
-        found = _read(folder, key)
-        if found is None:
-            waiting.append((task, key))
-        else:
-            yield task, found
-    progress = _Progress(folder, waiting, say)
-    if processes <= 1:
-        for task, key in waiting:
-            yield task, _work(task, folder, key, progress.look)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool:
-        running: dict[Future[dict[str, Any]], Task] = {pool.submit(_work, t, folder, key): t for t, key in waiting}
-        try:
-            while running:
-                done, _ = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-                progress.look()
-                for future in done:
-                    yield running.pop(future), future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _read(folder: Path, key: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = loads((folder / f"{key}.json").read_text())
-    except FileNotFoundError:
-        return None
-    except JSONDecodeError as error:
-        raise PemsError(f"{folder / key}.json is broken: {error}", remedy="delete it and start again") from error
-    return found
-
-
-def _work(task: Task, folder: Path, key: str, look: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Do a task and write its result; runs in a process of its own, or in the caller's."""
-    quiet()
-    mark = folder / f"{key}.days"
-
-    def tell(days: int) -> None:
-        mark.write_text(str(days))
-        look()
-
-    result = task.done(tell)
-    scratch = folder / f"{key}.tmp"
-    scratch.write_text(dumps(result))
-    scratch.replace(folder / f"{key}.json")
-    mark.unlink(missing_ok=True)
-    return result
-
-
-def quiet() -> None:
-    """Leave out the services' log: it is written for one house, not for months of one."""
-    logging.disable(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-
-
-class _Progress:
-    """Tells how many days are done and how long the rest will take."""
-
-    def __init__(self, folder: Path, waiting: Sequence[tuple[Task, str]], say: Callable[[str], None]) -> None:
-        self._folder, self._waiting, self._say = folder, waiting, say
-        self._total = sum(task.weight for task, _ in waiting)
-        self._began, self._told = perf_counter(), 0
-        for _, key in waiting:
-            (folder / f"{key}.days").unlink(missing_ok=True)
-
-    def look(self) -> None:
-        """Say something if a day has been finished since the last look."""
-        done = sum(self._days(task, key) for task, key in self._waiting)
-        if done <= self._told:
-            return
-        self._told = done
-        each_s = (perf_counter() - self._began) / done
-        left_s = each_s * (self._total - done)
-        left = f"{left_s / 60.0:.0f} min" if left_s >= 60.0 else f"{left_s:.0f} s"
-        self._say(f"{done} of {self._total} days, {each_s:.1f} s each, {left} left")
-
-    def _days(self, task: Task, key: str) -> int:
-        if (self._folder / f"{key}.json").exists():
-            return task.weight
-        try:
-            return int((self._folder / f"{key}.days").read_text() or 0)
-        except FileNotFoundError:
-            return 0

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from pems_common.home import Home
 from pems_common.messages import Weather
 from pems_common.timegrid import SLOT, local_midnight
 from pems_common.world import World
+from pems_lab.arms.jobs import code_version
 from pems_lab.backtest.parts import (
     AFTER_DAYS,
     LEAST_TRAIN_DAYS,
@@ -24,12 +26,12 @@ from pems_lab.backtest.parts import (
     LivedTask,
     account_from_json,
     chunks,
-    finish,
     training_days,
 )
 from pems_lab.backtest.verdict import Backtest, JudgedDay, judged, month_rows
 from pems_lab.measured.span import MeasuredSpan, read_span
 from pems_lab.measured.world import archived_weather, temperature_scale
+from pems_lab.resumable import finish
 
 __all__ = ["BacktestRequest", "BacktestResult", "KnownHistory", "run_backtest"]
 
@@ -120,12 +122,8 @@ def run_backtest(request: BacktestRequest, history: KnownHistory, say: Callable[
     _enough(span, parts)
     say(f"{sum(len(part.days) for part in parts)} of {_asked(request)} days can be used, in {len(parts)} parts")
     say("identifying rooms, and driving what really ran through the simulator")
-    bases = {
-        task.chunk: found
-        for task, found in finish(
-            [BaseTask(span, part) for part in parts], request.folder, processes=request.processes, say=say
-        )
-    }
+    finished = partial(finish, folder=request.folder, processes=request.processes, version=code_version(), say=say)
+    bases = {task.chunk: found for task, found in finished([BaseTask(span, part) for part in parts])}
     archive = asyncio.run(archived_weather(history, span.start, _last_day_end(span)))
     scale = temperature_scale(span, archive)
     tasks = [
@@ -135,9 +133,8 @@ def run_backtest(request: BacktestRequest, history: KnownHistory, say: Callable[
     ]
     days: dict[str, list[JudgedDay]] = defaultdict(list)
     lived: dict[tuple[str, Chunk], dict[str, Any]] = {}
-    for task, found in finish(tasks, request.folder, processes=request.processes, say=say):
-        if isinstance(task, LivedTask):
-            lived[task.arm, task.chunk] = found
+    for task, found in finished(tasks):
+        lived[task.arm, task.chunk] = found
     for arm in request.arms:
         for part in parts:
             days[arm] += _days(bases[part], lived[arm, part])

@@ -1,16 +1,12 @@
 """A day with faults, lived through by the real handlers, told as named numbers and, where wanted, as a story."""
 
 import asyncio
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from math import nan
 from typing import Any, Literal
-
-import structlog
 
 from pems_common.errors import PemsError
 from pems_common.home import Home
@@ -25,11 +21,12 @@ from pems_lab.faults.kinds import KINDS
 from pems_lab.faults.state import Mishap
 from pems_lab.faults.watch import Offence, SentWatch
 from pems_lab.house_run import HouseRun
+from pems_lab.resumable import silence
 from pems_lab.tally import MinuteWatch, Tally, period_truth
 from pems_optimizer.adapters.plan_memory import InMemoryPlans
 from pems_optimizer.plan_work import Worker
 
-__all__ = ["DayResult", "StoryLine", "live_day", "run_day", "silence"]
+__all__ = ["DayResult", "StoryLine", "live_day", "run_day"]
 
 _MINUTE = timedelta(minutes=1)
 _LISTED = 50
@@ -147,19 +144,6 @@ def run_day(
     """Live through a day without the services' log, which is written for one house. Not inside an event loop."""
     with silence():
         return asyncio.run(live_day(home, world, day, planner=planner, story=story))
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Leave out the log of this whole process for a while."""
-    level, structured = logging.root.manager.disable, structlog.get_config()
-    logging.disable(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        logging.disable(level)
-        structlog.configure(**structured)
 
 
 class _DayWatch:
