@@ -3,6 +3,7 @@
     ./pems bench results --jobs 2                        # January, April, July, whole months: some hours
     ./pems bench results --first-day 8 --days 7 --jobs 2 # a week of each
     ./pems bench results --profiles --strategies --jobs 2
+    ./pems bench results --year --stretch 16 --jobs 2    # every month, and the year: a night
     ./pems bench results --write                         # put tables and pictures into docs/ (finished runs are kept)
 
 Arms as in `./pems bench arms`; one configuration of PEMS (config/home.yaml) for all rows of the first table. A second
@@ -34,6 +35,7 @@ from pems_lab.resumable import finish
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTHS = ("2025-01", "2025-04", "2025-07")
+YEAR = tuple(f"2025-{month:02d}" for month in range(1, 13))
 PROFILES = ("economic", "balanced", "comfort", "green")
 MAIN_ARMS: tuple[Arm, ...] = ("b0", "b1", "rules", "point", "perfect")
 STRATEGIES: tuple[Arm, ...] = ("robust", "scenarios")
@@ -119,9 +121,13 @@ def _months(options: argparse.Namespace, world: WorldChoice, version: str) -> tu
     lines: list[str] = []
     failures: list[str] = []
     rows_of: dict[str, dict[str, ArmRow]] = {}
+    whole: dict[str, list[dict[str, Any]]] = {arm: [] for arm in options.arms}
     for month in options.months:
         case = Case(month, _days(month, options), {arm: (arm, options.home) for arm in options.arms})
-        results = {label: joined(parts) for label, parts in run_case(case, world, options, version).items()}
+        found = run_case(case, world, options, version)
+        results = {label: joined(parts) for label, parts in found.items()}
+        for label, parts in found.items():
+            whole[label] += parts
         rows = arm_rows(home, {arm: results[arm] for arm in options.arms})
         rows_of[month] = {row.arm: row for row in rows}
         for row in rows:
@@ -139,6 +145,12 @@ def _months(options: argparse.Namespace, world: WorldChoice, version: str) -> tu
             picture = lines_over_days(f"Cost of each day, {month}", "CZK", days, costs)
             (ROOT / "docs" / "img" / f"results-{month}.svg").write_text(picture)
             lines += [f"![Cost of each day](img/results-{month}.svg)", ""]
+    if tuple(options.months) == YEAR:
+        rows = arm_rows(home, {arm: joined(whole[arm]) for arm in options.arms})
+        for row in rows:
+            print(json.dumps({**row.told(), "month": "year", "days": len(joined(whole[row.arm])["days"])}), flush=True)
+        failures += [f"year: {failure}" for failure in gates(rows)]
+        lines += ["### The year", "", *table([(row.arm, row) for row in rows]), ""]
     if options.write:
         for name, unit, figure in (("fair", "CZK a day", "fair_czk_day"), ("peak", "kW", "peak_kw")):
             series = {arm: [getattr(rows_of[m].get(arm), figure, None) for m in options.months] for arm in options.arms}
@@ -211,6 +223,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--home", type=Path, default=ROOT / "config" / "home.yaml")
     parser.add_argument("--months", type=_months_of, default=list(MONTHS))
+    parser.add_argument(
+        "--year", dest="months", action="store_const", const=list(YEAR), help="all months of 2025, and the year"
+    )
     parser.add_argument("--arms", type=arms_of, default=list(MAIN_ARMS))
     parser.add_argument("--first-day", type=int, default=1)
     parser.add_argument("--days", type=int, default=0, help="of each month; 0 for the rest of it")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from benchmarks import arms, results
+from tests.unit.lab.test_lab_table import result
 
 from pems_lab.arms import run as arm_run
 from pems_lab.arms.table import ArmRow
@@ -107,3 +108,31 @@ def test_wrong_arms_and_months_of_the_results_are_told(
     with pytest.raises(SystemExit):
         results.main(given)
     assert said in capsys.readouterr().err
+
+
+def test_the_year_is_its_months_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def run_case(case: results.Case, *_: Any) -> dict[str, list[dict[str, Any]]]:
+        """Months of which each costs 1 CZK a day more than the one before, with B1 twice as dear."""
+        asked.append((case.month, case.days))
+        cost = float(case.month[5:]) * case.days
+        return {
+            arm: [result(arm, cost * (2.0 if arm == "b1" else 1.0), days=case.days, month=case.month)]
+            for arm in case.arms
+        }
+
+    monkeypatch.setattr(results, "run_case", run_case)
+    monkeypatch.setenv("PEMS_DATA_DIR", str(tmp_path))
+    assert results.main(["--year", "--arms", "b1,point"]) == 0
+    assert asked[1] == ("2025-02", 28)
+    assert sum(days for _, days in asked) == 365
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"case": "arm"')]
+    (year,) = (row for row in told if row["month"] == "year" and row["arm"] == "point")
+    assert year["days"] == 365
+    mean = sum(month * days for month, (_, days) in enumerate(asked, start=1)) / 365
+    assert year["cost_czk_day"] == pytest.approx(mean, abs=0.01)
+    assert year["saved_pct"] == 50.0
+    assert year["peak_kw"] == 10.0

@@ -13,7 +13,15 @@ from pems_lab.comparison import fair_cost, fair_days
 HOME = load_home(Path(__file__).parents[3] / "config" / "home.yaml")
 
 
-def result(arm: Arm, cost: float, *, days: int = 2, mean_c: float = 20.0, peak_w: float = 10_000.0) -> dict[str, Any]:
+def result(
+    arm: Arm,
+    cost: float,
+    *,
+    days: int = 2,
+    mean_c: float = 20.0,
+    peak_w: float = 10_000.0,
+    month: str = "2026-01",
+) -> dict[str, Any]:
     hours = 24.0 * days
     truth = {
         "elapsed_h": hours,
@@ -26,7 +34,7 @@ def result(arm: Arm, cost: float, *, days: int = 2, mean_c: float = 20.0, peak_w
         "pv_possible_wh": 10_000.0 * days,
         "pv_used_wh": 8_000.0 * days,
         "self_consumption": 0.8,
-        "monthly_peaks_w": {"2026-01": peak_w},
+        "monthly_peaks_w": {month: peak_w},
         "comfort_below_k_h": {"a": 0.5 * days, "b": 0.1 * days},
         "inside_wider_band_share": 0.99,
         "inside_wider_band_least": 0.98,
