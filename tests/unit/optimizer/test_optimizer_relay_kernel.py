@@ -49,12 +49,21 @@ def test_runs_of_points_land_as_each_does_alone(start_at, ratio, compiled):
     cost = rng.normal(size=30).astype(np.float32)
     to = np.full(30, np.nan, dtype=np.float32)
     land = kernel._add_landed if compiled else kernel._add_landed.py_func
-    land(row, cost, start_at, ratio, 0.2, 0.5, to)
+    land(row, cost, start_at, ratio, 0.2, 0.5, np.arange(30, dtype=np.float32), to)
     for s in range(30):
         at = start_at + ratio * s
         k = min(max(int(at), 0), 28)
         alone = cost[s] + kernel._between(float(row[k]), float(row[k + 1]), at - k, 0.2, 0.5)
         assert to[s] == pytest.approx(alone, rel=2e-5, abs=2e-4)
+
+
+def test_what_another_device_left_in_memory_changes_nothing():
+    (d, price), (other, _) = random_device(3, slots=8), random_device(4, slots=8)
+    dp, busy = RelayDp(d, warmth_points=9, fast_points=4), RelayDp(other, warmth_points=9, fast_points=4)
+    before = dp.value(price, 0.05), dp.answer(price, 0.05)
+    busy.answer(1e9 * price, 1e9)
+    assert dp.value(price, 0.05) == before[0]
+    assert dp.answer(price, 0.05).on.tolist() == before[1].on.tolist()
 
 
 @pytest.mark.parametrize("seed", range(20))
