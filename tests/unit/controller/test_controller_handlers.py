@@ -289,6 +289,32 @@ async def test_a_relay_switched_by_somebody_else_starts_its_minimum_time():
     assert rig.relay("big") is False
 
 
+@pytest.mark.parametrize(("away_min", "locked"), [(13, True), (0, False)])
+async def test_while_loxone_was_alone_a_relay_may_have_been_switched_at_any_time(away_min: int, locked: bool):
+    """Without pulses rooms run by themselves; on again a minute before the broker is back looks like never off."""
+    rig = await started(Rig())
+    await rig.tick(temperature_c=20.0)
+    await rig.controller.beat()
+    assert rig.relay("big") is True
+    if not away_min:
+        await rig.tick(13, temperature_c=20.0)
+    rig.broker.down = True
+    for _ in range(away_min):
+        rig.clock.advance(timedelta(minutes=1))
+        await rig.controller.tick()
+        await rig.controller.beat()
+    rig.broker.down = False
+    rig.broker.retained["loxone/relay/big"] = b"1"
+    await rig.mqtt.start()
+    await rig.tick(temperature_c=23.0)
+    assert rig.relay("big") is locked
+    await rig.tick(9.5, temperature_c=23.0)
+    assert rig.relay("big") is False
+    await rig.outside.publish("loxone/relay/big", "0")
+    await rig.tick(15, temperature_c=20.0)
+    assert rig.relay("big") is True, "what is heard again counts as ever"
+
+
 async def test_an_echo_just_after_a_command_is_not_taken_for_a_switch():
     rig = await started(Rig())
     await rig.tick(temperature_c=20.0)

@@ -168,10 +168,10 @@ def test_a_peak_binds_nobody_who_does_not_follow_the_plan():
 @pytest.mark.parametrize(
     ("temperature_c", "relay", "heated"),
     [
-        (LOW_C - 0.1, RelayState(False), False),
-        (LOW_C - 0.31, RelayState(False), True),
-        (LOW_C - 0.1, RelayState(True), True),
-        (LOW_C - 0.1, RelayState(None), True),
+        (LOW_C - 0.05, RelayState(False), False),
+        (LOW_C - 0.11, RelayState(False), True),
+        (LOW_C - 0.05, RelayState(True), True),
+        (LOW_C - 0.05, RelayState(None), True),
     ],
 )
 def test_a_room_waits_for_its_heat_only_while_it_is_hardly_below_its_band(
@@ -187,7 +187,7 @@ def test_a_room_waits_for_its_heat_only_while_it_is_hardly_below_its_band(
 
 
 def test_of_rooms_about_to_be_heated_the_one_that_needs_it_least_waits():
-    rooms = {"big": RoomState(LOW_C - 0.2, True, RelayState(False)), "small": RoomState(LOW_C, True, RelayState(False))}
+    rooms = {"big": RoomState(LOW_C - 0.05, True, RelayState(False)), "small": RoomState(LOW_C, True, RelayState(False))}
     state = replace(drawing(2_000.0), rooms=rooms)
     keep = ImportKeep(2_000.0 + HOME.rooms["big"].heat_w, frozenset({"room:big", "room:small"}))
     limited = apply_limits(HOME, state, {"room:big": RoomWish(True), "room:small": RoomWish(True)}, keep=keep)

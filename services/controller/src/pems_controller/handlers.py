@@ -23,7 +23,7 @@ from pems_controller.adapters.guarded_mqtt import GuardedMqtt, allowed_topics
 from pems_controller.adapters.home_assistant import HomeAssistant
 from pems_controller.adapters.live_state import LiveState
 from pems_controller.adapters.loads import Charger, Heater
-from pems_controller.adapters.loxone import LoxoneRelay, pulse
+from pems_controller.adapters.loxone import OFF_DELAY_WALL_S, LoxoneRelay, pulse
 from pems_controller.adapters.reporter import Reporter
 from pems_controller.adapters.store import AuditRow, ControllerStore
 from pems_controller.dispatch import Dispatcher
@@ -89,6 +89,7 @@ class ControllerHandlers:
         self._floor_since_s: float | None = None
         self._was_outranked = self._stopping = False
         self._last_tick_s: float | None = None
+        self._pulsed_s: float | None = None
         self._tick_ms = 0.0
         self._turn = asyncio.Lock()
 
@@ -271,8 +272,11 @@ class ControllerHandlers:
             late = self._last_tick_s is None or self._clock.house_monotonic() - self._last_tick_s >= recent_s
             if not late and self._dispatcher.live:
                 await pulse(self._home, self._mqtt)
+                self._pulsed_s = self._clock.monotonic()
         except UnavailableError:
             self.counters["mqtt_unsent"] += 1
+            if self._pulsed_s is not None and self._clock.monotonic() - self._pulsed_s >= OFF_DELAY_WALL_S:
+                self._live.alone()
 
     async def beat_for_ever(self) -> None:
         """Background task of a real process: a beat every 10 wall seconds."""

@@ -36,6 +36,7 @@ class LiveState:
         self._values: dict[str, Any] = {}
         self._seen_s: dict[str, float] = {}
         self._switched: dict[str, tuple[bool, float]] = {}
+        self._unwatched: set[str] = set()
         self._controlled_w: dict[str, float] = {}
         sensors, devices = home.devices.sensors, home.devices
         for room in home.rooms:
@@ -113,6 +114,10 @@ class LiveState:
 
     def _reported(self, device: str, on: bool, *, retained: bool) -> None:
         """A relay says what it is: if that is news, somebody else switched it, at the latest now."""
+        if device in self._unwatched:
+            self._unwatched.discard(device)
+            self.switching(device, on)
+            return
         known = self._switched.get(device)
         if known is None and retained:
             self._switched[device] = (on, -inf)
@@ -136,6 +141,10 @@ class LiveState:
         self._take("water", parse_water(message.payload), message, "water")
 
     # --- what the rest of the controller asks ---------------------------------------------------
+
+    def alone(self) -> None:
+        """Rooms run by themselves, unheard: what a relay says next may have been switched just now, whatever it is."""
+        self._unwatched = {f"room:{room}" for room in self._home.rooms}
 
     def switching(self, device: str, on: bool) -> None:
         """Remember, in the store first, that an output is switched now."""

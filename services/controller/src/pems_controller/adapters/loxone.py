@@ -9,8 +9,9 @@ from pems_controller.adapters.live_state import LiveState
 from pems_controller.domain.state import RoomWish, Wish
 from pems_controller.ports import Outcome
 
-__all__ = ["LoxoneRelay", "pulse"]
+__all__ = ["OFF_DELAY_WALL_S", "LoxoneRelay", "pulse"]
 
+OFF_DELAY_WALL_S = 30.0
 REPEAT_S = 600.0  # house seconds; commands are not retained, a restarted Loxone has to hear them again
 
 
@@ -65,5 +66,5 @@ class LoxoneRelay:
 
 
 async def pulse(home: Home, mqtt: Mqtt) -> None:
-    """Tell Loxone that a tick was completed lately; without pulses its off-delay releases every room after 30 s."""
+    """Tell Loxone that a tick was completed lately; without pulses its off-delay releases every room (`OFF_DELAY_WALL_S`)."""
     await mqtt.publish(home.devices.relays.watchdog_topic, "1")

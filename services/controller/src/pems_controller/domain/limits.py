@@ -33,7 +33,7 @@ _UNKNOWN_HOUSE_W = 2_000.0
 _FORCED_NEED = 1_000.0
 _CHARGE_STEP_W = 500.0  # charging gives way in steps: each change of the rate is a register write
 _KEEP_SLACK_W = 300.0  # a plan may run at its own peak for hours: noise of the meter is not answered
-_KEEP_BELOW_K = 0.3  # a room so much below its band is heated, whatever the peak
+_KEEP_BELOW_K = 0.1  # a room so much below its band is heated, whatever the peak
 _KEEP_ROOM_W = 1_000.0  # and the battery, once slowed, is not told otherwise before there is so much room
 
 
