@@ -187,7 +187,8 @@ def test_a_room_waits_for_its_heat_only_while_it_is_hardly_below_its_band(
 
 
 def test_of_rooms_about_to_be_heated_the_one_that_needs_it_least_waits():
-    rooms = {"big": RoomState(LOW_C - 0.05, True, RelayState(False)), "small": RoomState(LOW_C, True, RelayState(False))}
+    off = RelayState(False)
+    rooms = {"big": RoomState(LOW_C - 0.05, True, off), "small": RoomState(LOW_C, True, off)}
     state = replace(drawing(2_000.0), rooms=rooms)
     keep = ImportKeep(2_000.0 + HOME.rooms["big"].heat_w, frozenset({"room:big", "room:small"}))
     limited = apply_limits(HOME, state, {"room:big": RoomWish(True), "room:small": RoomWish(True)}, keep=keep)

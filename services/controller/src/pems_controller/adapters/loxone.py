@@ -66,5 +66,5 @@ class LoxoneRelay:
 
 
 async def pulse(home: Home, mqtt: Mqtt) -> None:
-    """Tell Loxone that a tick was completed lately; without pulses its off-delay releases every room (`OFF_DELAY_WALL_S`)."""
+    """Tell Loxone that a tick was completed lately; `OFF_DELAY_WALL_S` after the last pulse it releases every room."""
     await mqtt.publish(home.devices.relays.watchdog_topic, "1")
