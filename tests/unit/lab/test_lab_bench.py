@@ -63,11 +63,11 @@ def test_two_arms_are_compared_and_a_second_call_only_reads(tmp_path: Path, caps
     assert [row["saved_pct"] for row in rows if row.get("arm") == "b1" and row["case"] == "arm"] == [0.0]
     assert [row["worst"] < 1e-6 for row in rows if row["case"] == "balance"] == [True]
     assert {row["arm"] for row in rows if row["case"] == "habits"} == {"b0", "b1"}
-    assert "8 of 8 arm-days" in first.err
+    assert "8 of 8 days" in first.err
     assert arms.main(call) == 0
     second = capsys.readouterr()
     assert figures(second.out) == rows
-    assert "arm-days" not in second.err
+    assert "days, " not in second.err
 
 
 @pytest.mark.parametrize(

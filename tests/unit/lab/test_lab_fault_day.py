@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from math import isnan
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,9 +198,7 @@ async def test_a_command_beyond_a_limit_is_counted(monkeypatch: pytest.MonkeyPat
     assert set(result.sent) == {"room_max_c"}
 
 
-def _no_limits(
-    home: Home, state: HouseState, wishes: Mapping[str, Wish], *, floor_held_s: float | None = None
-) -> dict[str, Limited]:
+def _no_limits(home: Home, state: HouseState, wishes: Mapping[str, Wish], **_: Any) -> dict[str, Limited]:
     return {device: Limited(wish) for device, wish in wishes.items()}
 
 
