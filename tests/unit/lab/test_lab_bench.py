@@ -120,8 +120,8 @@ def test_the_year_is_its_months_together(
         asked.append((case.month, case.days))
         cost = float(case.month[5:]) * case.days
         return {
-            arm: [result(arm, cost * (2.0 if arm == "b1" else 1.0), days=case.days, month=case.month)]
-            for arm in case.arms
+            label: [result(arm, cost * (2.0 if arm == "b1" else 1.0), days=case.days, month=case.month)]
+            for label, (arm, _) in case.arms.items()
         }
 
     monkeypatch.setattr(results, "run_case", run_case)
