@@ -146,9 +146,10 @@ def _months(options: argparse.Namespace, world: WorldChoice, version: str) -> tu
             (ROOT / "docs" / "img" / f"results-{month}.svg").write_text(picture)
             lines += [f"![Cost of each day](img/results-{month}.svg)", ""]
     if tuple(options.months) == YEAR:
-        rows = arm_rows(home, {arm: joined(whole[arm]) for arm in options.arms})
+        year = {arm: joined(whole[arm]) for arm in options.arms}
+        rows = arm_rows(home, year)
         for row in rows:
-            print(json.dumps({**row.told(), "month": "year", "days": len(joined(whole[row.arm])["days"])}), flush=True)
+            print(json.dumps({**row.told(), "month": "year", "days": len(year[row.arm]["days"])}), flush=True)
         failures += [f"year: {failure}" for failure in gates(rows)]
         lines += ["### The year", "", *table([(row.arm, row) for row in rows]), ""]
     if options.write:
