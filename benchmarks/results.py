@@ -89,14 +89,14 @@ def table(rows: Sequence[tuple[str, ArmRow]]) -> list[str]:
     """Return rows as a Markdown table."""
     head = (
         "| | CZK a day | fair CZK a day | saved % | of F % | import | export kWh | self-cons. % | peak kW | K h below "
-        "| inside % | mean C | cycles | switchings | mpc % |"
+        "| inside % | of heating % | mean C | cycles | switchings | mpc % |"
     )
     lines = [head, "|" + "---|" * (head.count("|") - 1)]
     for label, row in rows:
         values = (
             row.cost_czk_day, row.fair_czk_day, row.saved_pct, row.of_perfect_pct, row.import_kwh_day,
             row.export_kwh_day, row.self_consumption_pct, row.peak_kw, row.below_k_h_room_day, row.inside_pct,
-            row.mean_c, row.cycles_day, row.switchings_room_day, row.mpc_pct,
+            row.inside_heating_pct, row.mean_c, row.cycles_day, row.switchings_room_day, row.mpc_pct,
         )  # fmt: skip
         lines.append(f"| {label} | " + " | ".join("" if value is None else f"{value:g}" for value in values) + " |")
     return lines

@@ -38,6 +38,7 @@ class Tally:
         wh: Energies by name, as `pems_house` counts them.
         below_k_h: Below the comfort band.
         inside_s: Inside the band widened by 0.5 C.
+        sun_warmed_s: Above that in a room that was not heated for a day.
         mean_k_s: Air temperature times time.
         switchings: Of the relays.
         violation_s: Beyond each limit.
@@ -51,6 +52,7 @@ class Tally:
     wh: Mapping[str, float]
     below_k_h: Floats
     inside_s: Floats
+    sun_warmed_s: Floats
     mean_k_s: Floats
     switchings: Floats
     violation_s: Mapping[str, float]
@@ -75,6 +77,7 @@ class Tally:
             dict(truth.wh),
             truth.below_k_h.copy(),
             truth.inside_s.copy(),
+            truth.sun_warmed_s.copy(),
             truth.mean_k_s.copy(),
             plant.loxone.switchings.astype(np.float64),
             {name: float(value) for name, value in truth.violation_s.items()},
@@ -90,6 +93,7 @@ class Tally:
             _less(self.wh, earlier.wh),
             self.below_k_h - earlier.below_k_h,
             self.inside_s - earlier.inside_s,
+            self.sun_warmed_s - earlier.sun_warmed_s,
             self.mean_k_s - earlier.mean_k_s,
             self.switchings - earlier.switchings,
             _less(self.violation_s, earlier.violation_s),
@@ -172,6 +176,7 @@ def period_truth(home: Home, plant: Plant, period: Tally, watch: MinuteWatch) ->
         "monthly_peaks_w": watch.monthly_peaks_w(zone),
         "comfort_below_k_h": dict(zip(names, period.below_k_h.tolist(), strict=True)),
         "inside_wider_band_share": float(period.inside_s.mean() / seconds),
+        "sun_warmed_share": float(period.sun_warmed_s.mean() / seconds),
         "inside_wider_band_least": float(period.inside_s.min() / seconds),
         "mean_house_temperature_c": float(mean_c @ areas / areas.sum()),
         "loss_w_k": float(plant.building.loss_w_k().sum()),

@@ -37,6 +37,7 @@ def result(
         "monthly_peaks_w": {month: peak_w},
         "comfort_below_k_h": {"a": 0.5 * days, "b": 0.1 * days},
         "inside_wider_band_share": 0.99,
+        "sun_warmed_share": 0.0,
         "inside_wider_band_least": 0.98,
         "mean_house_temperature_c": mean_c,
         "loss_w_k": 200.0,

@@ -33,7 +33,8 @@ class ArmRow:
         self_consumption_pct: PV used or stored, of PV that could have been made; None without sun.
         peak_kw: Mean over the months of the highest 15-min import.
         below_k_h_room_day: Below the comfort band.
-        inside_pct: Share of room-time inside the band widened by 0.5 C; of all rooms, and of the worst one.
+        inside_pct, inside_least_pct: Share of room-time inside the band widened by 0.5 C; of all rooms, of the worst.
+        inside_heating_pct: The same without the time in which rooms were above it, unheated for a day.
         mean_c: Mean temperature of the house.
         cycles_day: Of the battery.
         switchings_room_day: Of relays.
@@ -56,6 +57,7 @@ class ArmRow:
     below_k_h_room_day: float
     inside_pct: float
     inside_least_pct: float
+    inside_heating_pct: float
     mean_c: float
     cycles_day: float
     switchings_room_day: float
@@ -92,7 +94,7 @@ def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return dict(parts[0])
     truths = [part["truth"] for part in parts]
     hours = [truth["elapsed_h"] for truth in truths]
-    weighed = {"mean_house_temperature_c", "inside_wider_band_share", "loss_w_k"}
+    weighed = {"mean_house_temperature_c", "inside_wider_band_share", "sun_warmed_share", "loss_w_k"}
     truth: dict[str, Any] = {}
     for name, value in truths[0].items():
         values = [each[name] for each in truths]
@@ -168,7 +170,7 @@ def _row(
 ) -> ArmRow:
     truth, plans, modes = result["truth"], result["plans"], result["modes"]
     days = truth["elapsed_h"] / 24.0
-    used = truth["self_consumption"]
+    used, inside = truth["self_consumption"], truth["inside_wider_band_share"]
     limits = limit_seconds(truth)
     if not modes:  # the least on and off times are PEMS's own promise
         limits.pop("short_switchings", None)
@@ -184,8 +186,9 @@ def _row(
         self_consumption_pct=_rounded(None if used is None else 100.0 * used),
         peak_kw=round(mean(truth["monthly_peaks_w"].values()) / 1000.0, 2),
         below_k_h_room_day=round(comfort_below_k_h(truth) / days, 3),
-        inside_pct=round(100.0 * truth["inside_wider_band_share"], 2),
+        inside_pct=round(100.0 * inside, 2),
         inside_least_pct=round(100.0 * truth["inside_wider_band_least"], 2),
+        inside_heating_pct=round(100.0 * inside / max(1.0 - truth["sun_warmed_share"], inside, 1e-9), 2),
         mean_c=round(truth["mean_house_temperature_c"], 2),
         cycles_day=round(truth["cycles"] / days, 2),
         switchings_room_day=round(mean(truth["switchings"].values()) / days, 1),

@@ -3,6 +3,7 @@
 from pems_common.home.devices import Devices
 from pems_common.home.loading import HomeError, HomeProblem, load_home, parse_home
 from pems_common.home.models import (
+    CHARGE_MARGIN_W,
     Appliance,
     Battery,
     Cold,
@@ -25,6 +26,7 @@ from pems_common.home.models import (
 from pems_common.home.tariff import Tariff, TariffVersion, TimeWindow
 
 __all__ = [
+    "CHARGE_MARGIN_W",
     "Appliance",
     "Battery",
     "Cold",

@@ -16,6 +16,7 @@ from pems_common.home.storage import Battery, Cold, Taper
 from pems_common.home.tariff import Tariff, minutes_of
 
 __all__ = [
+    "CHARGE_MARGIN_W",
     "Appliance",
     "Battery",
     "Cold",
@@ -36,6 +37,10 @@ __all__ = [
     "WaterHeater",
 ]
 
+CHARGE_MARGIN_W = 3_000.0
+"""Kept free below the main breaker by the car and the battery [W]: a kettle and an oven come first, they can wait."""
+
+_LEAST_PLANNED = 0.6
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -135,6 +140,15 @@ class Grid(Section):
     def import_max_w(self) -> float:
         """What the main breaker lets through [W]."""
         return self.phases * self.breaker_a * self.voltage_v
+
+    @property
+    def import_planned_w(self) -> float:
+        """What a plan may import [W]: what the controller lets a car and a battery charge up to.
+
+        What is planned above it would be cut, and made up for later at some other price. Of a small connection a
+        plan takes most all the same.
+        """
+        return max(self.import_max_w - CHARGE_MARGIN_W, _LEAST_PLANNED * self.import_max_w)
 
     @property
     def export_limit_w(self) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pems_common.comfort import comfort_band_c, comfort_target_c
-from pems_common.home import Home
+from pems_common.home import CHARGE_MARGIN_W, Home
 from pems_common.messages import Clamp
 from pems_controller.domain.battery_limits import limit_battery
 from pems_controller.domain.state import (
@@ -28,7 +28,6 @@ from pems_controller.domain.state import (
 __all__ = ["ImportKeep", "apply_limits", "expected_import_w", "violations"]
 
 IMPORT_MARGIN_W = 2_000.0  # for what the rest of the house switches on between two ticks
-CHARGE_MARGIN_W = 3_000.0  # the car and the battery leave room for a kettle and an oven: they can wait
 _UNKNOWN_HOUSE_W = 2_000.0
 _FORCED_NEED = 1_000.0
 _CHARGE_STEP_W = 500.0  # charging gives way in steps: each change of the rate is a register write

@@ -18,6 +18,7 @@ Prices = Callable[[datetime], tuple[float, float]]
 
 _SLOT_S = 900
 _WIDER_K = 0.5
+_HEAT_GONE_S = 86_400.0  # a heavy floor gives its heat back for most of a day
 _NON_TRIPPING = 1.13
 """Times its rated current a breaker must carry for an hour without tripping (IEC 60898-1, table 7)."""
 _TEMPERATURE_TOLERANCE_K = 0.05
@@ -33,7 +34,11 @@ class Bands:
 
 
 class Truth:
-    """Counts. Times are house time."""
+    """Counts. Times are house time.
+
+    `inside_s`: each room's time inside its band widened by 0.5 C; `sun_warmed_s`: above that, and not heated for a day,
+    so that no heating can have made it so.
+    """
 
     def __init__(self, home: Home, prices: Prices, start: datetime) -> None:
         """Begin at `start`; `prices` gives (buy, sell) [CZK/kWh] of the slot that begins at an instant."""
@@ -55,6 +60,7 @@ class Truth:
         self.peak_import_w = 0.0
         self.elapsed_s = 0.0
         self.below_k_h, self.above_k_h, self.inside_s, self.mean_k_s = (np.zeros(n) for _ in range(4))
+        self.sun_warmed_s = np.zeros(n)
         self.violation_s = dict.fromkeys(
             (
                 "room_below_min",
@@ -124,19 +130,21 @@ class Truth:
         self.peak_import_w = max(self.peak_import_w, imported)
         self.priority_s[flows.priority] = self.priority_s.get(flows.priority, 0.0) + step_s
         self.elapsed_s += step_s
-        self._comfort(air_c, bands, step_s)
+        self._comfort(at_s, air_c, bands, step_s)
         self._limits(flows, heating_w, air_c, soc_pct, step_s)
 
     def _close_slot(self) -> None:
         self.peak_import_15min_w = max(self.peak_import_15min_w, self._slot_import_wh * 3600.0 / _SLOT_S)
         self._slot_import_wh = self._slot_export_wh = 0.0
 
-    def _comfort(self, air_c: Floats, bands: Bands, step_s: float) -> None:
+    def _comfort(self, at_s: float, air_c: Floats, bands: Bands, step_s: float) -> None:
         hours = step_s / 3600.0
         below, above = bands.low_c - air_c, air_c - bands.high_c
         self.below_k_h += np.maximum(below, 0.0) * hours
         self.above_k_h += np.maximum(above, 0.0) * hours
         self.inside_s += ((below <= _WIDER_K) & (above <= _WIDER_K)) * step_s
+        unheated = ~self._relays & (at_s - self._switched_s >= _HEAT_GONE_S)
+        self.sun_warmed_s += ((above > _WIDER_K) & unheated) * step_s
         self.mean_k_s += air_c * step_s
 
     def _limits(self, flows: Flows, heating_w: float, air_c: Floats, soc_pct: float | None, step_s: float) -> None:
@@ -196,6 +204,7 @@ class Truth:
             "comfort_above_k_h": by_room(self.above_k_h),
             "inside_wider_band": by_room(self.inside_s / seconds, 5),
             "inside_wider_band_share": round(float(self.inside_s.mean() / seconds), 5),
+            "sun_warmed_share": round(float(self.sun_warmed_s.mean() / seconds), 5),
             "mean_temperature_c": by_room(mean_c),
             "mean_house_temperature_c": round(float(mean_c @ areas / areas.sum()), 4),
             "breaker_exceeded_s": round(self.violation_s["import_above_breaker"], 1),

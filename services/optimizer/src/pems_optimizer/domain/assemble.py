@@ -30,7 +30,6 @@ __all__ = ["InputProblem", "Known", "assemble"]
 
 _LEAST_SLOTS = 24
 _DAY_SLOTS = 96
-_IMPORT_MARGIN = 0.95
 _HEATING_BELOW_C = 12.0
 _SURPLUS_W = 500.0
 
@@ -193,7 +192,8 @@ def assemble(
         ev=car_spec(home, known, running, overrides.get("ev"), horizon),
         water=water,
         grid=GridSpec(
-            import_max_w=home.grid.import_max_w * _IMPORT_MARGIN,
+            import_max_w=home.grid.import_planned_w,
+            breaker_w=home.grid.import_max_w,
             export_max_w=home.grid.export_limit_w,
             heating_max_w=home.control.limits.heating_max_w,
             inverter_max_w=home.pv.inverter_ac_limit_w,

@@ -66,10 +66,11 @@ def violations_of(problem: PlanningProblem, plan: Verified) -> tuple[Violation, 
             worst = int(np.argmax(excess))
             if excess[worst] > _COMFORT_TOLERANCE_K:
                 out.append(Violation(rule=rule, slot=worst, amount=round(float(excess[worst]), 3)))
-    over = plan.flow.grid_w - problem.grid.import_max_w
+    grid = problem.grid
+    over = plan.flow.grid_w - (grid.import_max_w if grid.breaker_w is None else grid.breaker_w)
     if over.max(initial=0.0) > 1.0:
         out.append(Violation(rule="import_limit", slot=int(np.argmax(over)), amount=round(float(over.max()), 1)))
-    heat = plan.decision.relay_on @ rooms.heater_w - problem.grid.heating_max_w
+    heat = plan.decision.relay_on @ rooms.heater_w - grid.heating_max_w
     if heat.max(initial=0.0) > 1.0:
         out.append(Violation(rule="heating_limit", slot=int(np.argmax(heat)), amount=round(float(heat.max()), 1)))
     battery = problem.battery

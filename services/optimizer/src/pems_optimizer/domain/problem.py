@@ -303,11 +303,12 @@ class GridSpec:
     """Limits of the connection and of the inverter [W].
 
     Attributes:
-        import_max_w: Main breaker, with its margin.
+        import_max_w: What may be planned: the main breaker with its margin.
         export_max_w: 0 where nothing may be exported.
         heating_max_w: All relays together.
         inverter_max_w: PV and battery together, at the AC side.
         peak_so_far_w: Highest 15-min mean import of this month: only what goes above it costs.
+        breaker_w: The main breaker itself; None where `import_max_w` has no margin.
     """
 
     import_max_w: float
@@ -316,6 +317,7 @@ class GridSpec:
     inverter_max_w: float
     pv_curtailable: bool
     peak_so_far_w: float = 0.0
+    breaker_w: float | None = None
 
 
 @dataclass(frozen=True)
