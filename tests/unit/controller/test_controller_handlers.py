@@ -315,6 +315,23 @@ async def test_while_loxone_was_alone_a_relay_may_have_been_switched_at_any_time
     assert rig.relay("big") is True, "what is heard again counts as ever"
 
 
+@pytest.mark.parametrize(("away_min", "locked"), [(13, True), (1, False)])
+async def test_a_controller_that_was_dead_for_longer_does_not_believe_its_stored_times(away_min: int, locked: bool):
+    """Loxone ran the rooms meanwhile: a relay found as it was left may have been switched twice."""
+    rig = await started(Rig())
+    await rig.tick(temperature_c=20.0)
+    await rig.tick(20, temperature_c=20.0)
+    assert rig.relay("big") is True
+    rig.kill()
+    rig.clock.advance(timedelta(minutes=away_min))
+    await rig.restart()
+    await rig.outside.publish("loxone/relay/big", "1")
+    await rig.tick(temperature_c=23.0)
+    assert rig.relay("big") is locked
+    await rig.tick(10, temperature_c=23.0)
+    assert rig.relay("big") is False
+
+
 async def test_an_echo_just_after_a_command_is_not_taken_for_a_switch():
     rig = await started(Rig())
     await rig.tick(temperature_c=20.0)

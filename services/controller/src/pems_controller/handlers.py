@@ -16,6 +16,7 @@ from pems_common.errors import UnavailableError
 from pems_common.home import Home
 from pems_common.messages import Envelope, Plan, Status
 from pems_common.mqtt import Mqtt
+from pems_common.timegrid import parse_instant
 from pems_controller.account import Account
 from pems_controller.adapters.claim import Claim
 from pems_controller.adapters.growatt import GrowattInverter
@@ -124,6 +125,8 @@ class ControllerHandlers:
     async def start(self) -> None:
         """Load what was kept, then what the bus has (it may be away)."""
         self._live.load()
+        if self._was_silent():
+            self._live.alone()
         self._knowledge.load()
         self._dispatcher.load()
         self._desk.load()
@@ -135,6 +138,14 @@ class ControllerHandlers:
                 break
             for envelope in found.values():
                 self._knowledge.take(envelope)
+
+    def _was_silent(self) -> bool:
+        """Whether Loxone ran alone before this process began: its last pulse is too old, and is kept once a tick."""
+        kept = self._store.kept("pulsed_at")
+        if kept is None:
+            return False
+        silent_s = (self._clock.now() - parse_instant(kept)).total_seconds()
+        return silent_s >= OFF_DELAY_WALL_S * self._clock.speed + self._home.control.tick_s
 
     async def on_state(self, poke: Envelope) -> None:
         """A plan, prices or a model came. The poke carries it; the key may be newer, and either may be refused."""
@@ -162,11 +173,13 @@ class ControllerHandlers:
                     actuator.forget()
             self._was_outranked = silent
             await self._dispatcher.carry_out(decided, silent=silent)
-            self._live.save()
             self._tick_ms = 1000 * (self._clock.monotonic() - began)
             self._account_for(state, decided)
             self._last_tick_s = self._clock.house_monotonic()
             await self.beat()
+            with self._store.together():
+                self._live.save()
+                self._keep_pulse()
             await self._tell()
 
     async def stop(self) -> None:
@@ -277,6 +290,12 @@ class ControllerHandlers:
             self.counters["mqtt_unsent"] += 1
             if self._pulsed_s is not None and self._clock.monotonic() - self._pulsed_s >= OFF_DELAY_WALL_S:
                 self._live.alone()
+
+    def _keep_pulse(self) -> None:
+        """Keep when Loxone was pulsed last, for the next process (see `_was_silent`)."""
+        if self._pulsed_s is not None:
+            ago = timedelta(seconds=(self._clock.monotonic() - self._pulsed_s) * self._clock.speed)
+            self._store.keep("pulsed_at", (self._clock.now() - ago).isoformat())
 
     async def beat_for_ever(self) -> None:
         """Background task of a real process: a beat every 10 wall seconds."""
