@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pems_common.home import HomeError, load_home, parse_home
+from pems_common.home import Grid, HomeError, load_home, parse_home
 
 HOME_YAML = Path(__file__).parents[3] / "config" / "home.yaml"
 TEXT = HOME_YAML.read_text()
@@ -22,6 +22,15 @@ def test_the_default_house_is_the_first_house():
     assert home.device_names[-3:] == ("battery", "ev", "water")
     assert home.battery is not None
     assert home.battery.leg_efficiency**2 == pytest.approx(0.85)
+
+
+@pytest.mark.parametrize(
+    ("phases", "breaker_a", "planned_w"), [(3, 25, 14_250), (3, 40, 24_600), (3, 16, 8_040), (1, 25, 3_450)]
+)
+def test_plans_leave_what_charging_leaves_free_but_most_of_a_small_connection_can_be_planned(
+    phases, breaker_a, planned_w
+):
+    assert Grid(phases=phases, breaker_a=breaker_a).import_planned_w == pytest.approx(planned_w)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,15 @@ def test_the_car_gives_way_by_as_much_as_is_needed():
 BOTH = frozenset({"ev", "battery"})
 
 
+def test_what_a_plan_may_import_is_what_the_car_gets():
+    planned_w = HOME.grid.import_planned_w
+    state = house(battery=BatteryState(True, 60.0, 0.0, 6_000.0, 0.0, 6_000.0))
+    as_planned = apply_limits(HOME, state, {"ev": EvWish(planned_w - 6_000)})
+    assert as_planned["ev"].clamps == ()
+    above = apply_limits(HOME, state, {"ev": EvWish(planned_w - 6_000 + 100)})
+    assert above["ev"].wish == EvWish(planned_w - 6_000)
+
+
 def drawing(load_w: float) -> HouseState:
     return house(battery=BatteryState(True, 60.0, 0.0, load_w, 0.0, load_w))
 
