@@ -5,11 +5,13 @@
     ./pems bench results --profiles --strategies --jobs 2
     ./pems bench results --year --stretch 16 --jobs 2    # every month, and the year: a night
     ./pems bench results --write                         # put tables and pictures into docs/ (finished runs are kept)
+    ./pems bench results --out docs/results --of VERSION # the tables of runs of other code, from what is kept of them
 
 Arms as in `./pems bench arms`; one configuration of PEMS (config/home.yaml) for all rows of the first table. A second
 one has the other profiles, a third the strategies against `point` on the same days with a bootstrap interval. What was
-finished before with the same code is not run again, so an interrupted run goes on. `--check` exits 1 where a gate of
-TARGETS.md fails. The reference year needs PEMS_DATA_DIR.
+finished before with the same code is not run again, so an interrupted run goes on. Runs can be finished on several
+machines: the files of `--out`, named after days, arm and all that decides them, may be put together. `--check` exits 1
+where a gate of TARGETS.md fails. The reference year needs PEMS_DATA_DIR.
 """
 
 import argparse
@@ -81,8 +83,14 @@ def run_case(
         for label, (arm, home) in case.arms.items()
         for k, part in enumerate(parts)
     }
+    if options.of and (missing := [k for job in jobs.values() if not _kept(options.out, k := job.key(version))]):
+        sys.exit(f"{options.out} lacks {len(missing)} runs of version {version}, such as {missing[0]}")
     found = dict(finish(list(jobs.values()), options.out, processes=options.jobs, version=version, say=_say))
     return {label: [found[jobs[label, k]] for k in range(len(parts))] for label in case.arms}
+
+
+def _kept(folder: Path, key: str) -> bool:
+    return (folder / f"{key}.json").exists()
 
 
 def table(rows: Sequence[tuple[str, ArmRow]]) -> list[str]:
@@ -237,13 +245,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-months", action="store_true", help="without the first table")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=ROOT / "var" / "arms", help="where finished arms stay")
+    parser.add_argument("--of", default="", help="tables of kept runs of this version of the code; runs nothing")
     parser.add_argument("--write", action="store_true", help="put tables and pictures into docs/")
     parser.add_argument("--check", action="store_true", help="exit 1 where a gate fails")
     options = parser.parse_args(arguments)
     data = Path(os.environ.get("PEMS_DATA_DIR") or ROOT.parent / "shared" / "data")
     if not data.is_dir():
         sys.exit(f"no data sets in {data}: set PEMS_DATA_DIR")
-    world, version = WorldChoice("reference", data=str(data)), code_version()
+    world, version = WorldChoice("reference", data=str(data)), options.of or code_version()
+    _say(f"code version {version}")
     found: dict[str, list[str]] = {}
     failures: list[str] = []
     if not options.no_months:
@@ -253,6 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.strategies:
         found["strategies"] = _strategies(options, world, version)
     for name, lines in found.items():
+        lines.append(f"Code version `{version}`, {', '.join(options.months)}, seed {options.seed}.")
         print("\n".join(lines), flush=True)
         if options.write:
             write_between(ROOT / "docs" / "results.md", name, lines)

@@ -3,6 +3,7 @@
 Each task's result is one JSON file, named after all that decides it. A task whose file is there is not done again.
 """
 
+import gc
 import json
 import logging
 import multiprocessing
@@ -20,6 +21,7 @@ from pems_common.errors import PemsError
 __all__ = ["Tell", "finish", "silence"]
 
 _POLL_S = 2.0
+_COLLECT_AT = (50_000, 20, 20)
 _TASKS_OF_A_PROCESS = 8  # an arm of weeks leaves much memory behind, and a new process compiles and imports anew
 
 Tell = Callable[[int], None]
@@ -100,6 +102,19 @@ def silence() -> Iterator[None]:
         structlog.configure(**structured)
 
 
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in circles rarely: each plan makes many objects, and half a million others are there to stay."""
+    usual = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AT)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
+
+
 def _read(folder: Path, key: str) -> dict[str, Any] | None:
     path = folder / f"{key}.json"
     try:
@@ -124,7 +139,7 @@ def _work(task: Task, folder: Path, key: str, look: Callable[[], None] = lambda:
         mark.write_text(str(days))
         look()
 
-    with silence():
+    with silence(), _rare_collections():
         result = task.done(tell)
     scratch = folder / f"{key}.tmp"
     scratch.write_text(json.dumps(result))

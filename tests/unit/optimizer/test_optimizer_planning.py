@@ -148,6 +148,9 @@ def test_it_says_what_peak_it_keeps_below(home, known):
     higher = replace(known, remembered=replace(known.remembered, month_peak=month))
     assert make_rule_plan(home, known, INPUTS, ask(), "because").import_keep_w == peak_w
     assert make_rule_plan(home, higher, INPUTS, ask(), "because").import_keep_w == pytest.approx(peak_w + 1_000.0)
+    accident = replace(known, remembered=replace(known.remembered, month_peak=replace(month, peak_w=16_500.0)))
+    planned_w = home.grid.import_planned_w
+    assert make_rule_plan(home, accident, INPUTS, ask(), "because").import_keep_w == max(peak_w, planned_w)
     free = home.model_copy(update={"grid": home.grid.model_copy(update={"peak_czk_kw": 0.0})})
     assert make_rule_plan(free, higher, INPUTS, ask(), "because").import_keep_w is None
 

@@ -109,7 +109,7 @@ class Plan(Body):
         ev_power_w: Charging power.
         net_cost_czk: Money for energy bought less sold over the horizon.
         import_keep_w: Import (15-min mean) above which it costs more: its own peak, or the month's where that is
-            higher. None where peaks cost nothing.
+            higher (though no higher than what may be planned). None where peaks cost nothing.
         price_czk_kwh: Shadow price of energy: what one more kWh in each slot would cost, battery and peak counted.
         baseline_total_czk: The rules' cost for the same horizon, on the same forecasts, comfort counted as the plan's.
         fallback_mode: True where a rule plan stands in for the optimizer.

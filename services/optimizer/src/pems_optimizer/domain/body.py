@@ -112,6 +112,16 @@ def _rooms(problem: PlanningProblem, plan: Verified) -> dict[str, RoomPlan]:
     }
 
 
+def _import_keep_w(problem: PlanningProblem, plan: Verified) -> float | None:
+    """Import above which it costs more [W]; None where peaks cost nothing.
+
+    What the month has reached above what may be planned was an accident: kept to, each one would allow for the next.
+    """
+    if problem.weights.peak_czk_kw <= 0.0:
+        return None
+    return round(max(plan.peak_w, min(problem.grid.peak_so_far_w, problem.grid.import_max_w)), 1)
+
+
 def _self_consumption(problem: PlanningProblem, plan: Verified) -> float | None:
     """PV used in the house (battery included) as a share of PV that could be made; None without PV."""
     possible = float(problem.pv_w.sum())
@@ -170,9 +180,7 @@ def plan_body(problem: PlanningProblem, plan: Verified, head: PlanHead) -> Plan:
         scenario_costs=head.scenario_costs,
         net_cost_czk=round(plan.net_cost, 4),
         peak_import_w=round(plan.peak_w, 1),
-        import_keep_w=None
-        if problem.weights.peak_czk_kw <= 0.0
-        else round(max(plan.peak_w, problem.grid.peak_so_far_w), 1),
+        import_keep_w=_import_keep_w(problem, plan),
         price_czk_kwh=() if head.price_czk_kwh is None else tuple(np.round(head.price_czk_kwh, 4).tolist()),
         self_consumption_rate=_self_consumption(problem, plan),
         baseline_total_czk=None if head.baseline_total_czk is None else round(head.baseline_total_czk, 4),
