@@ -3,7 +3,7 @@
 import argparse
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ BASE = ArmRow(
     below_k_h_room_day=0.2,
     inside_pct=99.5,
     inside_least_pct=99.0,
+    inside_heating_pct=99.5,
     mean_c=20.0,
     cycles_day=1.0,
     switchings_room_day=8.0,
@@ -78,7 +79,8 @@ def test_two_arms_are_compared_and_a_second_call_only_reads(tmp_path: Path, caps
         ({"self_consumption_pct": 55.0}, "self-consumption"),
         ({"peak_kw": 8.6}, "peak"),
         ({"below_k_h_room_day": 0.3}, "below the band"),
-        ({"inside_pct": 98.9}, "wider band"),
+        ({"inside_heating_pct": 98.9}, "wider band"),
+        ({"inside_pct": 82.0}, None),  # a July whose sun is too warm
         ({"mpc_pct": 99.0}, "mpc"),
     ],
 )
@@ -136,3 +138,23 @@ def test_the_year_is_its_months_together(
     assert year["cost_czk_day"] == pytest.approx(mean, abs=0.01)
     assert year["saved_pct"] == 50.0
     assert year["peak_kw"] == 10.0
+
+
+def test_tables_of_another_version_are_made_of_what_is_kept_and_nothing_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PEMS_DATA_DIR", str(tmp_path))  # no weather in it: a run would fail
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    call = ["--months", "2025-02", "--arms", "b1,point", "--days", "2", "--out", str(kept), "--of", "abc"]
+    with pytest.raises(SystemExit, match="lacks 2 runs of version abc, such as 20250201-2d-s0-b1-"):
+        results.main(call)
+    world = results.WorldChoice("reference", data=str(tmp_path))
+    for arm, cost in (("b1", 200.0), ("point", 150.0)):
+        stretch = arm_run.Stretch(datetime(2025, 2, 1, 11, tzinfo=UTC), 2, 1, 0)
+        job = results.Job(results.ROOT / "config" / "home.yaml", world, arm, stretch)
+        (kept / f"{job.key('abc')}.json").write_text(json.dumps(result(arm, cost, month="2025-02")))
+    assert results.main(call) == 0
+    told = capsys.readouterr().out
+    assert "| point | 75 | 75 | 25 |" in told
+    assert "Code version `abc`, 2025-02, seed 0." in told

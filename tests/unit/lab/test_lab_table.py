@@ -156,3 +156,13 @@ def test_the_readable_table_has_a_line_for_each_arm_and_names_broken_limits() ->
     assert len({len(line) for line in text[:3]}) == 1
     assert "20.0" in text[2]
     assert "soc_below_min" in text[3]
+
+
+@pytest.mark.parametrize(("inside", "sun_warmed", "told"), [(0.79, 0.2, 98.75), (0.99, 0.0, 99.0), (0.0, 1.0, 0.0)])
+def test_what_the_sun_alone_did_is_taken_off_the_time_that_heating_is_judged_by(
+    inside: float, sun_warmed: float, told: float
+) -> None:
+    made = result("b1", 200.0)
+    made["truth"] |= {"inside_wider_band_share": inside, "sun_warmed_share": sun_warmed}
+    (row,) = arm_rows(HOME, {"b1": made})
+    assert (row.inside_pct, row.inside_heating_pct) == (100.0 * inside, told)
