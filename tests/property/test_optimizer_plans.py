@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from benchmarks.invariants.judge import plan_faults
 from benchmarks.invariants.random_house import FAMILIES, random_problem
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pems_optimizer.domain.certificate import certify
+from pems_optimizer.domain.judging import judged_czk
 from pems_optimizer.domain.plan_search import Effort
 from pems_optimizer.domain.problem import PlanningProblem
 from pems_optimizer.domain.rules import rule_plan
@@ -44,12 +45,14 @@ def faults_of(problem: PlanningProblem, outcome: Solved | NoPlan) -> list[str]:
 
 @FEW
 @given(families, seeds)
+@example("hot_rooms", 727)  # three courses: dearer than the rules in the expected one, cheaper over all
 def test_a_plan_keeps_every_rule_and_is_accounted_for(family, seed):
     problem = house(family, seed)
     outcome = planned(problem)
     assert faults_of(problem, outcome) == []
     if isinstance(outcome, Solved):
-        assert outcome.best.cost.total <= outcome.rules.cost.total + 1e-6 * abs(outcome.rules.cost.total)
+        rules = judged_czk(problem, outcome.rules)  # over all courses where the strategy counts with several
+        assert judged_czk(problem, outcome.best) <= rules + 1e-6 * abs(rules)
 
 
 @FEW
