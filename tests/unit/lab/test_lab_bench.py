@@ -12,6 +12,7 @@ from benchmarks import arms, results
 from tests.unit.lab.test_lab_table import result
 
 from pems_lab.arms import run as arm_run
+from pems_lab.arms.jobs import Job, WorldChoice
 from pems_lab.arms.table import ArmRow
 
 BASE = ArmRow(
@@ -149,10 +150,11 @@ def test_tables_of_another_version_are_made_of_what_is_kept_and_nothing_is_run(
     call = ["--months", "2025-02", "--arms", "b1,point", "--days", "2", "--out", str(kept), "--of", "abc"]
     with pytest.raises(SystemExit, match="lacks 2 runs of version abc, such as 20250201-2d-s0-b1-"):
         results.main(call)
-    world = results.WorldChoice("reference", data=str(tmp_path))
-    for arm, cost in (("b1", 200.0), ("point", 150.0)):
+    world = WorldChoice("reference", data=str(tmp_path))
+    costs: dict[arm_run.Arm, float] = {"b1": 200.0, "point": 150.0}
+    for arm, cost in costs.items():
         stretch = arm_run.Stretch(datetime(2025, 2, 1, 11, tzinfo=UTC), 2, 1, 0)
-        job = results.Job(results.ROOT / "config" / "home.yaml", world, arm, stretch)
+        job = Job(results.ROOT / "config" / "home.yaml", world, arm, stretch)
         (kept / f"{job.key('abc')}.json").write_text(json.dumps(result(arm, cost, month="2025-02")))
     assert results.main(call) == 0
     told = capsys.readouterr().out
