@@ -106,6 +106,7 @@ def silence() -> Iterator[None]:
 def _rare_collections() -> Iterator[None]:
     """Look for garbage in circles rarely: each plan makes many objects, and half a million others are there to stay."""
     usual = gc.get_threshold()
+    gc.collect()  # what the task before left in circles would be frozen for good
     gc.freeze()
     gc.set_threshold(*_COLLECT_AT)
     try:

@@ -455,6 +455,18 @@ async def test_a_tick_that_cannot_write_its_store_does_not_complete():
     assert rig.sent("pems/active") == []
 
 
+async def test_a_store_that_can_be_read_but_not_written_ends_the_pulse():
+    rig = await started(Rig())
+    await rig.tick()
+    rig.sent("")
+    rig.store._db.execute("PRAGMA query_only=ON")
+    for _ in range(6):
+        with pytest.raises(Exception, match="readonly"):
+            await rig.tick()
+        await rig.controller.beat()
+    assert len(rig.sent("pems/active")) <= 3, "beats of the last tick that completed, and no more"
+
+
 async def test_a_newer_controller_silences_the_older_one_until_it_is_gone():
     rig = await started(Rig())
     await rig.tick(temperature_c=20.0)

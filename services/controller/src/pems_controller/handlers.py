@@ -88,7 +88,7 @@ class ControllerHandlers:
         self._account = Account(home, clock, store, self._reporter)
         self._broken: frozenset[str] = frozenset()
         self._floor_since_s: float | None = None
-        self._was_outranked = self._stopping = False
+        self._was_outranked = self._stopping = self._pulse_failed = False
         self._last_tick_s: float | None = None
         self._pulsed_s: float | None = None
         self._tick_ms = 0.0
@@ -173,13 +173,13 @@ class ControllerHandlers:
                     actuator.forget()
             self._was_outranked = silent
             await self._dispatcher.carry_out(decided, silent=silent)
+            with self._store.together():  # before the pulse: a tick that cannot write does not complete
+                self._live.save()
+                self._keep_pulse()
             self._tick_ms = 1000 * (self._clock.monotonic() - began)
             self._account_for(state, decided)
             self._last_tick_s = self._clock.house_monotonic()
             await self.beat()
-            with self._store.together():
-                self._live.save()
-                self._keep_pulse()
             await self._tell()
 
     async def stop(self) -> None:
@@ -286,16 +286,17 @@ class ControllerHandlers:
             if not late and self._dispatcher.live:
                 await pulse(self._home, self._mqtt)
                 self._pulsed_s = self._clock.monotonic()
+                self._pulse_failed = False
         except UnavailableError:
             self.counters["mqtt_unsent"] += 1
+            self._pulse_failed = True
             if self._pulsed_s is not None and self._clock.monotonic() - self._pulsed_s >= OFF_DELAY_WALL_S:
                 self._live.alone()
 
     def _keep_pulse(self) -> None:
-        """Keep when Loxone was pulsed last, for the next process (see `_was_silent`)."""
-        if self._pulsed_s is not None:
-            ago = timedelta(seconds=(self._clock.monotonic() - self._pulsed_s) * self._clock.speed)
-            self._store.keep("pulsed_at", (self._clock.now() - ago).isoformat())
+        """Keep that Loxone is about to be pulsed, for the next process (see `_was_silent`)."""
+        if self._dispatcher.live and not self._claim.outranked and not self._pulse_failed:
+            self._store.keep("pulsed_at", self._clock.now().isoformat())
 
     async def beat_for_ever(self) -> None:
         """Background task of a real process: a beat every 10 wall seconds."""
