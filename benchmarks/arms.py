@@ -89,7 +89,7 @@ def gates(rows: Sequence[ArmRow]) -> Iterator[str]:
         yield f"below the band {point.below_k_h_room_day} K h, B1 {base.below_k_h_room_day}"
     if point.inside_heating_pct <= INSIDE_PCT:
         inside = point.inside_heating_pct
-        yield f"inside the wider band {inside} % of the time that the sun leaves to heating, wanted {INSIDE_PCT:g}"
+        yield f"inside the wider band {inside} % of heating's part of the time, wanted more than {INSIDE_PCT:g}"
     if point.mpc_pct is not None and point.mpc_pct <= MPC_PCT:
         yield f"in mpc {point.mpc_pct} % of ticks, wanted more than {MPC_PCT:g}"
 

@@ -33,7 +33,7 @@ from pems_common.home import load_home
 from pems_lab.arms.jobs import Job, WorldChoice, code_version, stretches
 from pems_lab.arms.run import Arm, Stretch
 from pems_lab.arms.table import ArmRow, arm_rows, gained, joined
-from pems_lab.resumable import finish
+from pems_lab.resumable import finish, result_file
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTHS = ("2025-01", "2025-04", "2025-07")
@@ -83,14 +83,12 @@ def run_case(
         for label, (arm, home) in case.arms.items()
         for k, part in enumerate(parts)
     }
-    if options.of and (missing := [k for job in jobs.values() if not _kept(options.out, k := job.key(version))]):
-        sys.exit(f"{options.out} lacks {len(missing)} runs of version {version}, such as {missing[0]}")
+    if options.of:
+        keys = [job.key(version) for job in jobs.values()]
+        if missing := [key for key in keys if not result_file(options.out, key).exists()]:
+            sys.exit(f"{options.out} lacks {len(missing)} runs of version {version}, such as {missing[0]}")
     found = dict(finish(list(jobs.values()), options.out, processes=options.jobs, version=version, say=_say))
     return {label: [found[jobs[label, k]] for k in range(len(parts))] for label in case.arms}
-
-
-def _kept(folder: Path, key: str) -> bool:
-    return (folder / f"{key}.json").exists()
 
 
 def table(rows: Sequence[tuple[str, ArmRow]]) -> list[str]:

@@ -18,7 +18,7 @@ import structlog
 
 from pems_common.errors import PemsError
 
-__all__ = ["Tell", "finish", "silence"]
+__all__ = ["Tell", "finish", "result_file", "silence"]
 
 _POLL_S = 2.0
 _COLLECT_AT = (50_000, 20, 20)
@@ -116,8 +116,13 @@ def _rare_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
+def result_file(folder: Path, key: str) -> Path:
+    """Return where a task's result is, once it is done."""
+    return folder / f"{key}.json"
+
+
 def _read(folder: Path, key: str) -> dict[str, Any] | None:
-    path = folder / f"{key}.json"
+    path = result_file(folder, key)
     try:
         found: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
@@ -144,7 +149,7 @@ def _work(task: Task, folder: Path, key: str, look: Callable[[], None] = lambda:
         result = task.done(tell)
     scratch = folder / f"{key}.tmp"
     scratch.write_text(json.dumps(result))
-    scratch.replace(folder / f"{key}.json")
+    scratch.replace(result_file(folder, key))
     mark.unlink(missing_ok=True)
     look()
     return result
@@ -172,7 +177,7 @@ class _Progress:
         self._say(f"{done} of {self._total} days, {each_s:.1f} s each, {left} left")
 
     def _days(self, task: Task, key: str) -> int:
-        if (self._folder / f"{key}.json").exists():
+        if result_file(self._folder, key).exists():
             return task.weight
         try:
             return int(_mark(self._folder, key).read_text() or 0)

@@ -9,9 +9,11 @@ from tests.unit.optimizer.optimizer_cases import START, first_house, small_home,
 
 from pems_common.messages import EvReading, Plan, PlanInputs
 from pems_optimizer.domain.assemble import assemble
+from pems_optimizer.domain.body import violations_of
 from pems_optimizer.domain.month_peak import MonthPeak
 from pems_optimizer.domain.planning import Ask, make_plan, make_rule_plan
 from pems_optimizer.domain.risk import plan_risk
+from pems_optimizer.domain.rules import rule_plan
 
 INPUTS = PlanInputs(forecast_id="f", prices_id="p", telemetry_id="t")
 
@@ -175,6 +177,17 @@ def test_the_whole_house_has_no_violation_on_an_ordinary_day():
     assert not [v for v in body.violations if v.rule.startswith("import") or v.rule.startswith("heating")]
     assert max((v.amount for v in body.violations if v.rule.startswith("comfort_below")), default=0.0) < 0.3
     assert 0.5 < body.self_consumption_rate <= 1.0
+
+
+@pytest.mark.parametrize(("import_w", "told"), [(14_300.0, []), (17_200.0, []), (17_400.0, [150.0])])
+def test_only_import_above_the_breaker_itself_is_a_violation(home, known, import_w, told):
+    problem = assemble(home, known, now=START, decide_from=START)
+    rules = rule_plan(problem)
+    grid_w = np.zeros(problem.slots)
+    grid_w[7] = import_w
+    found = violations_of(problem, replace(rules, flow=replace(rules.flow, grid_w=grid_w)))
+    over = [v for v in found if v.rule == "import_limit"]
+    assert [(v.slot, v.amount) for v in over] == [(7, amount) for amount in told]
 
 
 def test_a_plan_is_judged_on_sampled_days(home, known, plan):

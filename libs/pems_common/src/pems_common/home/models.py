@@ -145,8 +145,8 @@ class Grid(Section):
     def import_planned_w(self) -> float:
         """What a plan may import [W]: what the controller lets a car and a battery charge up to.
 
-        What is planned above it would be cut, and made up for later at some other price. Of a small connection a
-        plan takes most all the same.
+        Charging that is planned above it would be cut, and made up for later at some other price. Of a connection
+        below 7.5 kW it is a fixed share, more than the controller lets charge.
         """
         return max(self.import_max_w - CHARGE_MARGIN_W, _LEAST_PLANNED * self.import_max_w)
 

@@ -37,7 +37,7 @@ class Truth:
     """Counts. Times are house time.
 
     `inside_s`: each room's time inside its band widened by 0.5 C; `sun_warmed_s`: above that, and not heated for a day,
-    so that no heating can have made it so.
+    so that its own heating has not made it so (a neighbour's may have).
     """
 
     def __init__(self, home: Home, prices: Prices, start: datetime) -> None:
